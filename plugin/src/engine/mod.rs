@@ -1,0 +1,3 @@
+//! Diffusion models behind one interface.
+
+pub mod patch;

@@ -1,0 +1,1 @@
+//! The embedded engine: closed-form patch diffusion, no weights.

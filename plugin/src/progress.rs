@@ -1,0 +1,150 @@
+//! How running work tells where it is, and learns that it should stop.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::canvas::Image;
+use crate::{Error, Result};
+
+/// The longest side of a preview picture, in pixels.
+pub const PREVIEW_SIDE: usize = 512;
+
+/// A snapshot of a job's progress.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    /// Name of the stage: one short English word group, such as `background`.
+    pub stage: &'static str,
+    /// Steps done over the whole job, out of `total`.
+    pub done: u32,
+    /// All steps of the job; 0 before it is known.
+    pub total: u32,
+    /// Estimated time to the end, from the pace so far; `None` before there is one.
+    pub eta: Option<Duration>,
+    /// Grows by one with every new preview; 0 means none yet.
+    pub preview_serial: u64,
+}
+
+/// Shared between the job's thread (which reports) and the host (which polls and cancels).
+#[derive(Debug, Clone)]
+pub struct Progress(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    cancelled: AtomicBool,
+    done: AtomicU32,
+    total: AtomicU32,
+    serial: AtomicU64,
+    detail: Mutex<Detail>,
+}
+
+#[derive(Debug)]
+struct Detail {
+    stage: &'static str,
+    started: Option<Instant>,
+    preview: Option<Arc<Image>>,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Progress {
+    /// Nothing done yet, stage `queued`.
+    pub fn new() -> Self {
+        Self(Arc::new(Shared {
+            cancelled: AtomicBool::new(false),
+            done: AtomicU32::new(0),
+            total: AtomicU32::new(0),
+            serial: AtomicU64::new(0),
+            detail: Mutex::new(Detail {
+                stage: "queued",
+                started: None,
+                preview: None,
+            }),
+        }))
+    }
+
+    fn detail(&self) -> MutexGuard<'_, Detail> {
+        // The guarded data is valid after every statement, so a panic elsewhere does not spoil it.
+        self.0.detail.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts the clock and announces how many steps the whole job has.
+    pub fn begin(&self, total: u32) {
+        self.0.total.store(total, Ordering::Relaxed);
+        self.0.done.store(0, Ordering::Relaxed);
+        self.detail().started = Some(Instant::now());
+    }
+
+    /// Enters a stage. Returns the cancel error if the host has cancelled.
+    pub fn stage(&self, name: &'static str) -> Result<()> {
+        self.detail().stage = name;
+        self.check()
+    }
+
+    /// One more step is done. Returns the cancel error if the host has cancelled.
+    pub fn step(&self) -> Result<()> {
+        let total = self.0.total.load(Ordering::Relaxed);
+        let done = self.0.done.load(Ordering::Relaxed);
+        self.0
+            .done
+            .store(done.saturating_add(1).min(total), Ordering::Relaxed);
+        self.check()
+    }
+
+    /// `Err` with kind `Cancelled` once the host has asked to stop. Call it at least once per step.
+    pub fn check(&self) -> Result<()> {
+        if self.is_cancelled() {
+            Err(Error::cancelled())
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Whether the host has asked to stop.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// Asks the work to stop at its next step.
+    pub fn cancel(&self) {
+        self.0.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// Shows a picture of the work so far, in the working colour space; larger ones are scaled down to [`PREVIEW_SIDE`].
+    pub fn preview(&self, image: &Image) {
+        let small = crate::canvas::fit(image, PREVIEW_SIDE);
+        self.detail().preview = Some(Arc::new(small));
+        self.0.serial.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The newest preview, if any.
+    pub fn latest_preview(&self) -> Option<Arc<Image>> {
+        self.detail().preview.clone()
+    }
+
+    /// Where the work is now.
+    pub fn snapshot(&self) -> Snapshot {
+        let detail = self.detail();
+        let done = self.0.done.load(Ordering::Relaxed);
+        let total = self.0.total.load(Ordering::Relaxed);
+        let eta = detail
+            .started
+            .filter(|_| done > 0 && total > 0)
+            .map(|start| {
+                start
+                    .elapsed()
+                    .mul_f64(f64::from(total.saturating_sub(done)) / f64::from(done))
+            });
+        Snapshot {
+            stage: detail.stage,
+            done,
+            total,
+            eta,
+            preview_serial: self.0.serial.load(Ordering::Relaxed),
+        }
+    }
+}
