@@ -1,24 +1,25 @@
 //! What was learned, where it is kept, and who allowed it.
 
+mod card;
+mod command;
+mod consent;
+mod disk;
+pub mod file;
 mod library;
+mod log;
+mod name;
+pub mod provenance;
+mod record;
+#[cfg(test)]
+mod testing;
+mod thumbnail;
 
+pub use consent::Consent;
 pub use library::Library;
+pub use log::Action;
 
 use crate::canvas::{Image, Mask, Raster, Rect};
 use serde::{Deserialize, Serialize};
-
-/// Who allowed a subject to be learned, for what, until when.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Consent {
-    /// Who gives it and for what, in the user's own words; must not be blank.
-    pub statement: String,
-    /// Whether the subject is a real person's likeness.
-    pub person: bool,
-    /// The person's explicit yes; required where `person` is true.
-    pub person_agrees: bool,
-    /// Last day on which the subject may be used, `YYYY-MM-DD` (UTC); `None` for no end.
-    pub expires: Option<String>,
-}
 
 /// Triangles over a silhouette, in pixels of the subject's crop.
 #[derive(Debug, Clone, PartialEq, Default)]
