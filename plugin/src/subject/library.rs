@@ -17,7 +17,7 @@
 use std::path::{Path, PathBuf};
 
 use super::card::{Card, TENSORS};
-use super::consent::{self, Consent, today};
+use super::consent::{self, Consent, Standing, today};
 use super::disk::{self, Lock};
 use super::log::{Action, Log};
 use super::provenance::{self, History, SubjectUse};
@@ -192,6 +192,13 @@ impl Library {
         name: &str,
         version: Option<u32>,
     ) -> Result<(PathBuf, Card, Consent)> {
+        let (path, card, consent, standing) = self.card(name, version)?;
+        consent::enforce(&standing, name, card.version)?;
+        Ok((path, card, consent))
+    }
+
+    /// The folder and card of a version, and what its consent is today.
+    fn card(&self, name: &str, version: Option<u32>) -> Result<(PathBuf, Card, Consent, Standing)> {
         let folder = self.existing(name)?;
         let record = folder.record.clone()?;
         let (number, path) = pick(&folder, version)?;
@@ -203,8 +210,7 @@ impl Library {
             ));
         }
         let (consent, standing) = record.consent(number, &card.consent, today());
-        consent::enforce(&standing, name, number)?;
-        Ok((path, card, consent))
+        Ok((path, card, consent, standing))
     }
 
     /// Notes in the usage log that a subject was used (`None`: an erase, say). Waits until it is on the disk.
@@ -228,7 +234,8 @@ impl Library {
         let used = match subject {
             None => None,
             Some(s) => {
-                let (_, card, consent) = self.card_for_use(&s.name, Some(s.version))?;
+                // Whether it may be used was asked when it was loaded; here the result exists already.
+                let (_, card, consent, _) = self.card(&s.name, Some(s.version))?;
                 Some(SubjectUse {
                     name: s.name.clone(),
                     version: s.version,

@@ -1,6 +1,5 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
-use crate::ErrorKind;
 use crate::canvas::Depth;
 use crate::subject::testing::{consent, subject};
 

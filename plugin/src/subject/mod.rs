@@ -1,22 +1,27 @@
 //! What was learned, where it is kept, and who allowed it.
 
+mod archive;
 mod card;
-mod command;
+pub mod command;
 mod consent;
 mod disk;
 pub mod file;
+mod index;
 mod library;
 mod log;
+mod manage;
 mod name;
 pub mod provenance;
 mod record;
 #[cfg(test)]
 mod testing;
 mod thumbnail;
+mod verify;
 
 pub use consent::Consent;
 pub use library::Library;
-pub use log::Action;
+pub use log::{Action, Row};
+pub use verify::{Problem, Report};
 
 use crate::canvas::{Image, Mask, Raster, Rect};
 use serde::{Deserialize, Serialize};
