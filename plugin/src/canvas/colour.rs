@@ -2,18 +2,16 @@
 //!
 //! Matrix and grey profiles go through their curves and one 3×3 matrix in double precision, so nothing is clipped on
 //! the way in: a colour outside the sRGB gamut becomes a working value below 0 or above 1, and comes back. On the way
-//! out integer documents clip to 0 to 1 of their own space; float documents keep what they get. Table profiles (RGB
-//! with A2B and B2A tables and no matrix) clip to the gamut of ProPhoto RGB both ways and are exact to about 1/200 only.
+//! out integer documents clip to 0 to 1 of their own space; float documents keep what they get. RGB profiles made of
+//! tables alone (scanners, printers) are refused: their two directions do not undo each other, so what is copied from
+//! beside an edit would not match what is beside it.
 //!
 //! Media-relative colorimetry throughout; black point compensation and `cicp` tags are not used.
-
-use std::sync::Arc;
 
 use moxcms::{ColorProfile, DataColorSpace, ToneReprCurve};
 
 use super::curve::{Curve, SRGB};
 use super::samples::finite;
-use super::table_profile::TableProfile;
 use super::{Channels, Raster, Space};
 use crate::{Error, Result};
 
@@ -32,7 +30,6 @@ enum Kind {
     Same,
     Rgb(Box<Shaper>),
     Grey(Grey),
-    Table(Arc<TableProfile>),
 }
 
 #[derive(Clone)]
@@ -80,7 +77,6 @@ impl ColourTransform {
             Kind::Same => colour,
             Kind::Rgb(shaper) => shaper.to_working(colour),
             Kind::Grey(grey) => [grey.to_working(colour[0]); 3],
-            Kind::Table(table) => linear_to_working(table.to_linear(colour)),
         }
     }
 
@@ -90,7 +86,6 @@ impl ColourTransform {
             Kind::Same => colour.map(f64::from),
             Kind::Rgb(shaper) => shaper.to_document(colour),
             Kind::Grey(grey) => [grey.to_document(colour); 3],
-            Kind::Table(table) => table.to_device(working_to_linear(colour)),
         }
     }
 }
@@ -204,16 +199,20 @@ fn name(space: DataColorSpace) -> String {
     }
 }
 
+fn unusable(what: &str) -> Error {
+    Error::caller(format!(
+        "expected an RGB or grey profile with primaries and tone curves; the picture's ICC profile {what}; convert the picture to \
+         sRGB or another standard profile"
+    ))
+}
+
 fn curve(trc: Option<&ToneReprCurve>) -> Result<Curve> {
     match trc {
         Some(ToneReprCurve::Lut(entries)) => Curve::table(entries),
         Some(ToneReprCurve::Parametric(p)) => {
             Curve::parametric(&p.iter().map(|&v| f64::from(v)).collect::<Vec<_>>())
         }
-        None => Err(Error::caller(
-            "expected an RGB or grey profile with tone curves; the picture's ICC profile has none; convert the \
-             picture to sRGB or another standard profile",
-        )),
+        None => Err(unusable("has no tone curve")),
     }
 }
 
@@ -225,9 +224,9 @@ fn grey_profile(profile: &ColorProfile) -> Result<Kind> {
 }
 
 fn rgb_profile(profile: &ColorProfile) -> Result<Kind> {
-    // Where a profile has both, its matrix is the exactly invertible description.
+    // Where a profile has tables as well, its matrix is the exactly invertible description.
     if !profile.is_matrix_shaper() {
-        return Ok(Kind::Table(Arc::new(TableProfile::new(profile)?)));
+        return Err(unusable("is made of tables alone"));
     }
     let curves = [
         curve(profile.red_trc.as_ref())?,
@@ -237,10 +236,7 @@ fn rgb_profile(profile: &ColorProfile) -> Result<Kind> {
     let device = profile.colorant_matrix().v;
     let srgb = ColorProfile::new_srgb().colorant_matrix().v;
     let (Some(from_device), Some(from_xyz)) = (inverse(&device), inverse(&srgb)) else {
-        return Err(Error::caller(
-            "expected an RGB or grey profile; the primaries of the picture's ICC profile do not span colours; convert \
-             the picture to sRGB or another standard profile",
-        ));
+        return Err(unusable("has primaries that do not span colours"));
     };
     let shaper = Shaper {
         curves,
@@ -271,18 +267,18 @@ impl Shaper {
     }
 }
 
-pub(super) const IDENTITY: Matrix = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
+const IDENTITY: Matrix = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
 
-pub(super) fn apply(m: &Matrix, v: [f64; 3]) -> [f64; 3] {
+fn apply(m: &Matrix, v: [f64; 3]) -> [f64; 3] {
     m.map(|r| r[0] * v[0] + r[1] * v[1] + r[2] * v[2])
 }
 
-pub(super) fn product(a: &Matrix, b: &Matrix) -> Matrix {
+fn product(a: &Matrix, b: &Matrix) -> Matrix {
     a.map(|r| [0, 1, 2].map(|j| r[0] * b[0][j] + r[1] * b[1][j] + r[2] * b[2][j]))
 }
 
 /// `None` if the matrix is singular, or so near it that colours would drown in rounding.
-pub(super) fn inverse(m: &Matrix) -> Option<Matrix> {
+fn inverse(m: &Matrix) -> Option<Matrix> {
     let minor = |r: usize, c: usize| {
         let (r1, r2, c1, c2) = ((r + 1) % 3, (r + 2) % 3, (c + 1) % 3, (c + 2) % 3);
         m[r1][c1] * m[r2][c2] - m[r1][c2] * m[r2][c1]

@@ -70,8 +70,7 @@ fn put_over(out: &mut Raster, layer: &Layer) {
 /// One pixel of "over".
 fn blend(format: Format, below: &mut [u8], above: &[u8], mask: f32) {
     let cover = f64::from(mask) * f64::from(format.alpha(above));
-    // Also true for NaN, which covers nothing.
-    if !(cover > 0.0) {
+    if cover.is_nan() || cover <= 0.0 {
         return;
     }
     if cover >= 1.0 {

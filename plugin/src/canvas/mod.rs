@@ -16,7 +16,9 @@ mod raster;
 mod resize;
 mod samples;
 mod selection;
-mod table_profile;
+
+#[cfg(test)]
+mod tests;
 
 pub use blur::{Samples, gaussian_blur};
 pub use colour::ColourTransform;
