@@ -327,3 +327,7 @@ pub fn patient<T>(mut work: impl FnMut() -> rusqlite::Result<T>) -> rusqlite::Re
         }
     }
 }
+
+#[cfg(test)]
+#[path = "log_tests.rs"]
+mod tests;

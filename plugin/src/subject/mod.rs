@@ -4,6 +4,8 @@ mod archive;
 mod card;
 pub mod command;
 mod consent;
+#[cfg(test)]
+mod crash_tests;
 mod disk;
 pub mod file;
 mod index;

@@ -132,3 +132,7 @@ fn escape(text: &str) -> String {
     }
     escaped
 }
+
+#[cfg(test)]
+#[path = "provenance_tests.rs"]
+mod tests;

@@ -4,7 +4,7 @@
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
-use super::{Consent, Mesh, Prior, Subject};
+use super::{Consent, Library, Mesh, Prior, Subject};
 use crate::canvas::{Channels, Depth, Grid, Raster, Rect, Space};
 
 /// A subject of noise, so that no two bytes are alike by chance.
@@ -52,4 +52,11 @@ pub fn consent() -> Consent {
         person_agrees: false,
         expires: None,
     }
+}
+
+/// A library in a temporary folder.
+pub fn library() -> (tempfile::TempDir, Library) {
+    let folder = tempfile::tempdir().unwrap();
+    let library = Library::open(Some(folder.path().join("data"))).unwrap();
+    (folder, library)
 }
