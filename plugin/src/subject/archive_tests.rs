@@ -170,7 +170,8 @@ fn hostile_zips_are_refused_and_nothing_is_unpacked() {
     let bad = folder.path().join("bad.repose");
     let zeros = vec![0u8; 50_000_000];
     let stored = CompressionMethod::Stored;
-    let cases: [(&str, &[(&str, &[u8])], CompressionMethod); 7] = [
+    type Files<'a> = &'a [(&'a str, &'a [u8])];
+    let cases: [(&str, Files<'_>, CompressionMethod); 7] = [
         ("path", &[(CARD, &card), ("../../evil", &tensors)], stored),
         (
             "absolute",

@@ -172,7 +172,8 @@ fn hostile_headers_take_no_memory() {
 fn a_subject_that_contradicts_itself_is_neither_written_nor_read() {
     let folder = tempfile::tempdir().unwrap();
     let whole = testing::subject("", 5, 4, Depth::U8);
-    let broken: [(&str, fn(&mut Subject)); 8] = [
+    type Damage = fn(&mut Subject);
+    let broken: [(&str, Damage); 8] = [
         ("raster bytes", |s| {
             s.raster.bytes.pop();
         }),
