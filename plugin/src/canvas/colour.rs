@@ -12,7 +12,7 @@ use moxcms::{ColorProfile, DataColorSpace, ToneReprCurve};
 
 use super::curve::{Curve, SRGB};
 use super::samples::finite;
-use super::{Channels, Raster, Space};
+use super::{Channels, Depth, Raster, Space};
 use crate::{Error, Result};
 
 type Matrix = [[f64; 3]; 3];
@@ -35,6 +35,8 @@ enum Kind {
 #[derive(Clone)]
 struct Shaper {
     curves: [Curve; 3],
+    /// What the curves make of the 256 values of an 8-bit document: powers are most of the work.
+    eight_bit: Option<Box<[[f64; 256]; 3]>>,
     to_srgb: Matrix,
     from_srgb: Matrix,
 }
@@ -59,6 +61,7 @@ impl ColourTransform {
             }),
             (Space::LinearSrgb, false) => Kind::Rgb(Box::new(Shaper {
                 curves: [Curve::Linear, Curve::Linear, Curve::Linear],
+                eight_bit: None,
                 to_srgb: IDENTITY,
                 from_srgb: IDENTITY,
             })),
@@ -66,7 +69,16 @@ impl ColourTransform {
                 curve: Curve::Linear,
                 lightness: false,
             }),
-            (Space::Icc(bytes), grey) => from_profile(bytes, grey)?,
+            (Space::Icc(bytes), grey) => match from_profile(bytes, grey)? {
+                Kind::Rgb(mut shaper) if raster.depth == Depth::U8 => {
+                    let value = |i: usize| f64::from(i as f32 / 255.0);
+                    let table = [0, 1, 2]
+                        .map(|c| std::array::from_fn(|i| shaper.curves[c].decode(value(i))));
+                    shaper.eight_bit = Some(Box::new(table));
+                    Kind::Rgb(shaper)
+                }
+                kind => kind,
+            },
         };
         Ok(Self(kind))
     }
@@ -91,8 +103,19 @@ impl ColourTransform {
 }
 
 impl Shaper {
+    /// A channel's value as linear light.
+    fn decode(&self, channel: usize, value: f32) -> f64 {
+        if let Some(table) = &self.eight_bit {
+            let step = (value * 255.0).round() as u8;
+            if f32::from(step) / 255.0 == value {
+                return table[channel][usize::from(step)];
+            }
+        }
+        self.curves[channel].decode(f64::from(value))
+    }
+
     fn to_working(&self, colour: [f32; 3]) -> [f32; 3] {
-        let linear = [0, 1, 2].map(|i| self.curves[i].decode(f64::from(colour[i])));
+        let linear = [0, 1, 2].map(|i| self.decode(i, colour[i]));
         linear_to_working(apply(&self.to_srgb, linear))
     }
 
@@ -240,6 +263,7 @@ fn rgb_profile(profile: &ColorProfile) -> Result<Kind> {
     };
     let shaper = Shaper {
         curves,
+        eight_bit: None,
         to_srgb: product(&from_xyz, &device),
         from_srgb: product(&from_device, &srgb),
     };
