@@ -1,5 +1,11 @@
 //! What a host asks for: owned and checked once, so that nothing behind it meets a null, a stride or a wrong size.
 
+mod check;
+mod pixels;
+mod saved;
+
+pub use pixels::{Pixels, Samples};
+
 use crate::canvas::{Raster, Selection};
 use crate::subject::Consent;
 use serde::{Deserialize, Serialize};
@@ -13,6 +19,17 @@ pub enum Request {
     Repose(Repose),
     /// Remove what is selected and restore the background.
     Erase(Erase),
+}
+
+impl Request {
+    /// The picture to work on.
+    pub fn picture(&self) -> &Raster {
+        match self {
+            Self::Learn(r) => &r.picture,
+            Self::Repose(r) => &r.picture,
+            Self::Erase(r) => &r.picture,
+        }
+    }
 }
 
 /// Learn what is selected under a name.
