@@ -200,7 +200,7 @@ pub fn guarded<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     // What `body` was changing when it panicked is dropped with it, or guarded by itself (Progress).
     catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|payload| {
         Err(Error::bug(format!(
-            "a mistake in Repose ended this job ({}); please report it with the saved request",
+            "a mistake in Repose ended this ({}); please report it, best with the saved request",
             words(payload.as_ref())
         )))
     })

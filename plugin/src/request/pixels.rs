@@ -170,7 +170,7 @@ impl Samples {
             let Some(first) = selected.next() else {
                 continue;
             };
-            let last = selected.last().unwrap_or(first);
+            let last = selected.next_back().unwrap_or(first);
             let row = Rect {
                 x: left + first,
                 y,

@@ -86,6 +86,9 @@ struct Place {
     height: usize,
 }
 
+/// Name, type, shape, bytes.
+type Tensor<'a> = (String, Dtype, Vec<usize>, Cow<'a, [u8]>);
+
 impl Request {
     /// The whole request, for a file or a bug report.
     ///
@@ -110,7 +113,7 @@ impl Request {
             guide: guide.map(described),
             request: self.kind(),
         };
-        let mut tensors: Vec<(String, Dtype, Vec<usize>, Cow<'_, [u8]>)> = Vec::new();
+        let mut tensors: Vec<Tensor<'_>> = Vec::new();
         for (name, raster) in [("picture", Some(picture)), ("guide", guide)] {
             let Some(raster) = raster else { continue };
             let (dtype, size) = (dtype(raster.depth), raster.depth.bytes());

@@ -1,1 +1,0 @@
-//! The border to hosts.

@@ -1,0 +1,133 @@
+//! What the job thread does with a request: the work itself, on the engine's own threads, and what belongs to its result.
+
+use std::ffi::CString;
+use std::path::PathBuf;
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use sha2::{Digest, Sha256};
+
+use crate::canvas::{Layer, Raster, Role, SelectionDepth, mask_to_bytes};
+use crate::outcome::Outcome;
+use crate::progress::Progress;
+use crate::request::Request;
+use crate::subject::{Action, Library, provenance};
+use crate::{Error, Result, erase, learn, repose};
+
+/// A job's result, ready to be handed over without further work.
+#[derive(Debug)]
+pub struct Finished {
+    /// New layers, bottom first within each candidate.
+    pub layers: Vec<FinishedLayer>,
+    /// How it was made, as JSON.
+    pub history: String,
+    /// The same as an XMP packet.
+    pub xmp: String,
+}
+
+/// A layer in a host's own formats.
+#[derive(Debug)]
+pub struct FinishedLayer {
+    /// Name for the list of layers.
+    pub name: CString,
+    /// Candidate, from 0.
+    pub candidate: u32,
+    /// What it shows.
+    pub role: Role,
+    /// Left edge in the picture.
+    pub x: u32,
+    /// Top edge in the picture.
+    pub y: u32,
+    /// Pixels.
+    pub raster: Raster,
+    /// Type of one mask sample.
+    pub mask_depth: SelectionDepth,
+    /// Coverage, native endian, rows without gaps.
+    pub mask: Vec<u8>,
+}
+
+/// Does one engine's work. Threads are made with the first job, so that opening an engine costs nothing.
+#[derive(Debug)]
+pub struct Worker {
+    library: Option<PathBuf>,
+    threads: usize,
+    pool: Option<ThreadPool>,
+}
+
+impl Worker {
+    /// `library`: folder of the subject library, `None` for the user's own. `threads`: 0 for one per core.
+    pub fn new(library: Option<PathBuf>, threads: usize) -> Self {
+        Self {
+            library,
+            threads,
+            pool: None,
+        }
+    }
+
+    /// Does what is asked.
+    ///
+    /// # Errors
+    /// As the work: see [`learn::run`], [`repose::run`], [`erase::run`].
+    pub fn run(&mut self, request: &Request, progress: &Progress) -> Result<Finished> {
+        progress.stage("preparing")?;
+        let hash = hex(&Sha256::digest(request.to_bytes()?));
+        let library = Library::open(self.library.clone())?.with_request(&hash);
+        let outcome = self.pool()?.install(|| match request {
+            Request::Learn(request) => learn::run(request, &library, progress),
+            Request::Repose(request) => repose::run(request, &library, progress),
+            Request::Erase(request) => erase::run(request, &library, progress),
+        })?;
+        finish(request, &hash, outcome, &library)
+    }
+
+    fn pool(&mut self) -> Result<&ThreadPool> {
+        // A pool of its own: the host may use rayon as well, and the user chose the number for this engine.
+        let pool = match self.pool.take() {
+            Some(pool) => pool,
+            None => ThreadPoolBuilder::new()
+                .num_threads(self.threads)
+                .thread_name(|n| format!("repose-work-{n}"))
+                .build()
+                .map_err(|e| Error::device(format!("cannot start threads: {e}")))?,
+        };
+        Ok(self.pool.insert(pool))
+    }
+}
+
+/// Notes the use, writes the history, brings the layers into the host's formats.
+fn finish(request: &Request, hash: &str, outcome: Outcome, library: &Library) -> Result<Finished> {
+    let subject = outcome.subject.as_ref();
+    let (action, seed) = match request {
+        Request::Learn(_) => (Action::Learn, 0),
+        Request::Repose(r) => (Action::Repose, r.seed),
+        Request::Erase(r) => (Action::Erase, r.seed),
+    };
+    if action != Action::Learn {
+        // Saving a learned subject has noted that already.
+        library.log_use(action, subject, hash)?;
+    }
+    let history = library.history(action, hash, subject, seed)?;
+    Ok(Finished {
+        layers: outcome.layers.into_iter().map(finished).collect(),
+        history: serde_json::to_string(&history)
+            .map_err(|e| Error::bug(format!("cannot write the history: {e}")))?,
+        xmp: provenance::xmp(&history),
+    })
+}
+
+fn finished(layer: Layer) -> FinishedLayer {
+    FinishedLayer {
+        // A name comes from a user's text, which cannot hold NUL at the border; in a library file it might.
+        name: CString::new(layer.name.replace('\0', " ")).unwrap_or_default(),
+        candidate: layer.candidate,
+        role: layer.role,
+        x: layer.x,
+        y: layer.y,
+        raster: layer.raster,
+        mask_depth: layer.mask_depth,
+        mask: mask_to_bytes(&layer.mask, layer.mask_depth),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
