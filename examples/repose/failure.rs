@@ -75,14 +75,6 @@ impl Failure {
         }
     }
 
-    /// This machine cannot do it.
-    pub fn device(message: impl Into<String>) -> Self {
-        Self {
-            kind: Kind::Device,
-            message: message.into(),
-        }
-    }
-
     /// A mistake in Repose.
     pub fn bug(message: impl Into<String>) -> Self {
         Self {

@@ -158,8 +158,9 @@ impl Picture {
                 let v = (value * 65535.0).round().clamp(0.0, 65535.0) as u16;
                 self.bytes[at..at + 2].copy_from_slice(&v.to_ne_bytes());
             }
-            Depth::F16 => self.bytes[at..at + 2]
-                .copy_from_slice(&half::f16::from_f32(value).to_ne_bytes()),
+            Depth::F16 => {
+                self.bytes[at..at + 2].copy_from_slice(&half::f16::from_f32(value).to_ne_bytes())
+            }
             Depth::F32 => self.bytes[at..at + 4].copy_from_slice(&value.to_ne_bytes()),
         }
     }

@@ -31,7 +31,8 @@ impl FromStr for Pin {
 
     /// `FROM_X,FROM_Y[:TO_X,TO_Y][@ANGLE][^DEPTH]`
     fn from_str(text: &str) -> std::result::Result<Self, String> {
-        let fail = |what: &str| format!("{what}; a pin is FROM_X,FROM_Y[:TO_X,TO_Y][@ANGLE][^DEPTH]");
+        let fail =
+            |what: &str| format!("{what}; a pin is FROM_X,FROM_Y[:TO_X,TO_Y][@ANGLE][^DEPTH]");
         let one = |part: &str, name: &str| match numbers(part).as_deref() {
             Ok([v]) => Ok(*v as f32),
             _ => Err(fail(&format!("{part:?} is not {name}"))),
@@ -154,9 +155,10 @@ mod tests {
 
     #[test]
     fn json_of_both_shapes() {
-        let pins: Vec<Pin> =
-            serde_json::from_str(r#"[{"from": [1, 2], "to": [3, 4], "depth": 1}, "5,6", {"from": [7, 8], "angle": 9}]"#)
-                .expect("a list of pins");
+        let pins: Vec<Pin> = serde_json::from_str(
+            r#"[{"from": [1, 2], "to": [3, 4], "depth": 1}, "5,6", {"from": [7, 8], "angle": 9}]"#,
+        )
+        .expect("a list of pins");
         assert_eq!(pins[0].to, [3.0, 4.0]);
         assert_eq!(pins[1], "5,6".parse().expect("a pin"));
         assert_eq!((pins[2].to, pins[2].angle), ([7.0, 8.0], Some(9.0)));

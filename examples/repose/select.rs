@@ -34,7 +34,9 @@ pub fn parse(text: &str) -> std::result::Result<Source, String> {
     if let Some(rest) = text.strip_prefix("rect:") {
         let n = numbers(rest)?;
         let [x, y, w, h] = n[..] else {
-            return Err(format!("rect: wants X,Y,WIDTH,HEIGHT, as in rect:40,30,200,120; {rest:?} came"));
+            return Err(format!(
+                "rect: wants X,Y,WIDTH,HEIGHT, as in rect:40,30,200,120; {rest:?} came"
+            ));
         };
         if w <= 0.0 || h <= 0.0 {
             return Err(format!("the rectangle {rest} has no area"));
@@ -56,7 +58,9 @@ pub fn parse(text: &str) -> std::result::Result<Source, String> {
             corners.push([x, y]);
         }
         if corners.len() < 3 {
-            return Err("a polygon has at least three corners, as in \"polygon:10,10;90,10;50,80\"".into());
+            return Err(
+                "a polygon has at least three corners, as in \"polygon:10,10;90,10;50,80\"".into(),
+            );
         }
         return Ok(Source::Polygon(corners));
     }
@@ -274,7 +278,14 @@ mod tests {
 
     #[test]
     fn what_is_not_a_shape_is_refused() {
-        for bad in ["rect:1,2,3", "rect:0,0,0,5", "polygon:1,1;2,2", "rect:NaN,0,1,1", "polygon:1,1;inf,2;3,3", ""] {
+        for bad in [
+            "rect:1,2,3",
+            "rect:0,0,0,5",
+            "polygon:1,1;2,2",
+            "rect:NaN,0,1,1",
+            "polygon:1,1;inf,2;3,3",
+            "",
+        ] {
             assert!(parse(bad).is_err(), "{bad}");
         }
         assert_eq!(parse("alpha"), Ok(Source::Alpha));

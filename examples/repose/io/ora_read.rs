@@ -16,7 +16,8 @@ const MAX_STACK: u64 = 16 << 20;
 
 /// Decodes the merged picture, or the layer called `layer`. The error is the reason alone.
 pub fn decode(reader: impl Read + Seek, layer: Option<&str>) -> Result<Decoded, String> {
-    let mut archive = ZipArchive::new(reader).map_err(|e| format!("not a whole zip archive: {e}"))?;
+    let mut archive =
+        ZipArchive::new(reader).map_err(|e| format!("not a whole zip archive: {e}"))?;
     let kind = entry(&mut archive, "mimetype", 64)?;
     if kind.trim_ascii_end() != b"image/openraster" {
         return Err("a zip archive, but not an OpenRaster file".into());
@@ -25,10 +26,18 @@ pub fn decode(reader: impl Read + Seek, layer: Option<&str>) -> Result<Decoded, 
         return merged(&mut archive);
     };
     let stack = Stack::parse(&entry(&mut archive, "stack.xml", MAX_STACK)?)?;
-    let found = stack.layers.iter().find(|l| l.name == name).ok_or_else(|| {
-        let names: Vec<_> = stack.layers.iter().map(|l| format!("{:?}", l.name)).collect();
-        format!("no layer {name:?}; it has {}", names.join(", "))
-    })?;
+    let found = stack
+        .layers
+        .iter()
+        .find(|l| l.name == name)
+        .ok_or_else(|| {
+            let names: Vec<_> = stack
+                .layers
+                .iter()
+                .map(|l| format!("{:?}", l.name))
+                .collect();
+            format!("no layer {name:?}; it has {}", names.join(", "))
+        })?;
     let png = entry(&mut archive, &found.source, MAX_PNG)?;
     let length = png.len() as u64;
     let mut decoded =

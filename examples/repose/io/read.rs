@@ -69,7 +69,9 @@ pub fn read(path: &Path) -> Result<Opened> {
         fail("not a picture that can be read here: PNG, JPEG, TIFF, WebP and OpenRaster can".into())
     })?;
     if layer.is_some() && format != Format::OpenRaster {
-        return Err(fail("only an OpenRaster file (.ora) has layers to name after #".into()));
+        return Err(fail(
+            "only an OpenRaster file (.ora) has layers to name after #".into(),
+        ));
     }
     // The decoders are well kept, but a picture comes from anywhere: a mistake of theirs must not end the program
     // without a word about the file.
@@ -89,7 +91,10 @@ fn decode(
     layer: Option<&str>,
 ) -> std::result::Result<Decoded, String> {
     if length > MAX_FILE && !matches!(format, Format::Tiff | Format::Png | Format::OpenRaster) {
-        return Err(format!("a {} of {length} bytes is too large", format.name()));
+        return Err(format!(
+            "a {} of {length} bytes is too large",
+            format.name()
+        ));
     }
     match format {
         Format::Png => decode_png(reader, length),
@@ -132,7 +137,9 @@ fn decode_jpeg(mut reader: impl BufRead) -> std::result::Result<Decoded, String>
     reader.read_to_end(&mut bytes).map_err(|e| e.to_string())?;
     let markers = jpeg::markers(&bytes);
     if markers.components == 4 {
-        return Err("a CMYK JPEG; convert it to RGB first, with the profile of your printer".into());
+        return Err(
+            "a CMYK JPEG; convert it to RGB first, with the profile of your printer".into(),
+        );
     }
     if !markers.complete {
         return Err("the JPEG ends in the middle: truncated or damaged".into());
@@ -193,7 +200,8 @@ pub fn allocate(width: u32, height: u32, pixel: usize) -> std::result::Result<Ve
         ));
     }
     let bytes = pixels * pixel as u64;
-    let too_much = || format!("{width}×{height} pixels need {bytes} bytes, more than there is room for");
+    let too_much =
+        || format!("{width}×{height} pixels need {bytes} bytes, more than there is room for");
     if bytes > MAX_BYTES {
         return Err(too_much());
     }
@@ -216,7 +224,10 @@ fn finish(path: PathBuf, format: Format, decoded: Decoded) -> Result<Opened> {
         mut notes,
     } = decoded;
     if orientation != Orientation::NoTransforms {
-        notes.push("turned upright, as its camera asked; coordinates are those of the upright picture".into());
+        notes.push(
+            "turned upright, as its camera asked; coordinates are those of the upright picture"
+                .into(),
+        );
     }
     picture = orient::apply(picture, orientation);
     if let Some(icc) = &picture.icc {

@@ -72,7 +72,8 @@ pub fn decode(reader: impl Read + Seek, length: u64) -> Result<Decoded, String> 
     // Dividing by alpha and multiplying again would change bytes that nobody asked to change.
     if premultiplied && !picture.is_opaque() {
         return Err(
-            "its colours are multiplied with alpha (associated alpha); save it with straight alpha".into(),
+            "its colours are multiplied with alpha (associated alpha); save it with straight alpha"
+                .into(),
         );
     }
     Ok(Decoded {
@@ -166,7 +167,10 @@ fn read_whole(
     let pixel = sample * kind.channels.count();
     let stride = layout.plane_stride.map_or(bytes.len(), |s| s.get());
     for (c, plane) in planar.chunks_exact(stride).enumerate() {
-        for (to, from) in bytes.chunks_exact_mut(pixel).zip(plane.chunks_exact(sample)) {
+        for (to, from) in bytes
+            .chunks_exact_mut(pixel)
+            .zip(plane.chunks_exact(sample))
+        {
             to[c * sample..(c + 1) * sample].copy_from_slice(from);
         }
     }
