@@ -97,8 +97,9 @@ pub fn sync_folder(path: &Path) -> Result<()> {
 /// Renames and waits until both folders know it.
 pub fn rename(from: &Path, to: &Path) -> Result<()> {
     fs::rename(from, to).map_err(|e| failed("move into place", to, e))?;
-    if let Some(parent) = to.parent() {
-        sync_folder(parent)?;
+    let (old, new) = (from.parent(), to.parent());
+    for folder in new.into_iter().chain(old.filter(|_| old != new)) {
+        sync_folder(folder)?;
     }
     Ok(())
 }

@@ -98,10 +98,15 @@ impl Library {
         &self.root
     }
 
+    /// Whether [`Library::save`] would take this name and consent today: to be asked before the work of a learn.
+    pub fn check(name: &str, consent: &Consent) -> Result<()> {
+        name::check(name)?;
+        consent.check(today())
+    }
+
     /// Writes a new version of `subject` and returns when it is on the disk. Notes the learn in the usage log.
     pub fn save(&self, subject: &Subject, consent: &Consent) -> Result<SubjectRef> {
-        name::check(&subject.name)?;
-        consent.check(today())?;
+        Self::check(&subject.name, consent)?;
         let scratch = self.scratch()?;
         let draft = scratch.path.join("version");
         disk::make_folder(&draft)?;
@@ -223,7 +228,8 @@ impl Library {
         self.log().append(action, subject, request_sha256, "")
     }
 
-    /// The history of a result that is made now from `subject`.
+    /// The history of a result that is made now from `subject`. If another program has deleted or renamed the subject since
+    /// it was loaded, the history says so: the result exists and is not lost for that.
     pub fn history(
         &self,
         action: Action,
@@ -231,20 +237,21 @@ impl Library {
         subject: Option<&SubjectRef>,
         seed: u64,
     ) -> Result<History> {
-        let used = match subject {
-            None => None,
-            Some(s) => {
-                // Whether it may be used was asked when it was loaded; here the result exists already.
-                let (_, card, consent, _) = self.card(&s.name, Some(s.version))?;
-                Some(SubjectUse {
-                    name: s.name.clone(),
-                    version: s.version,
-                    sha256: card.tensors_sha256,
-                    consent: consent.statement,
-                    consent_expires: consent.expires,
-                })
+        let used = subject.map(|s| {
+            // Whether it may be used was asked when it was loaded.
+            let known = self.card(&s.name, Some(s.version)).ok();
+            let consent = known.as_ref().map(|(_, _, consent, _)| consent.clone());
+            SubjectUse {
+                name: s.name.clone(),
+                version: s.version,
+                sha256: known.map_or_else(String::new, |(_, card, _, _)| card.tensors_sha256),
+                consent_expires: consent.as_ref().and_then(|c| c.expires.clone()),
+                consent: consent.map_or_else(
+                    || "not known: the subject was deleted or renamed meanwhile".to_owned(),
+                    |c| c.statement,
+                ),
             }
-        };
+        });
         Ok(provenance::history(action, request_sha256, used, seed))
     }
 

@@ -243,6 +243,13 @@ fn the_history_names_subject_request_and_seed() {
     .unwrap();
     assert_eq!(used.sha256, disk::sha256(&tensors));
     assert_eq!(used.consent, consent().statement);
+    library.delete("Bear", None).unwrap();
+    let used = library
+        .history(Action::Repose, "", Some(&saved), 0)
+        .unwrap()
+        .subject
+        .unwrap();
+    assert!(used.consent.contains("deleted") && used.sha256.is_empty());
     assert!(
         library
             .history(Action::Erase, "", None, 0)

@@ -61,7 +61,6 @@ impl Library {
                 }
             }
             disk::rename(&path, &bin)?;
-            disk::sync_folder(&folder.path)?;
         }
         Ok(vec![number])
     }

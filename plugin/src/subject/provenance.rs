@@ -22,7 +22,7 @@ pub struct SubjectUse {
     pub name: String,
     /// Its version.
     pub version: u32,
-    /// SHA-256 of its `subject.safetensors`.
+    /// SHA-256 of its `subject.safetensors`; empty if it was deleted meanwhile.
     pub sha256: String,
     /// The consent it was used under.
     pub consent: String,
