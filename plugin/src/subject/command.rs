@@ -1,6 +1,6 @@
 //! What a host's library window, or a script, asks of the subject library: one JSON object in, one out.
 //!
-//! | command | other fields (`?`: may be left out) | answer |
+//! | command | other fields (`?`: may be left out or null) | answer |
 //! |---|---|---|
 //! | `list` | | `subjects`: a list of [`Summary`] |
 //! | `show` | `name` | `subject`: a [`Detail`] |
@@ -51,8 +51,7 @@ enum Command {
         name: String,
         version: Option<u32>,
         path: PathBuf,
-        #[serde(default)]
-        overwrite: bool,
+        overwrite: Option<bool>,
     },
     Import {
         path: PathBuf,
@@ -65,17 +64,14 @@ enum Command {
     Revoke {
         name: String,
         version: Option<u32>,
-        #[serde(default)]
-        reason: String,
+        reason: Option<String>,
     },
     Renew {
         name: String,
         version: Option<u32>,
         statement: String,
-        #[serde(default)]
-        person: bool,
-        #[serde(default)]
-        person_agrees: bool,
+        person: Option<bool>,
+        person_agrees: Option<bool>,
         expires: Option<String>,
     },
     Log {
@@ -227,7 +223,8 @@ impl Library {
                 path,
                 overwrite,
             } => {
-                let (done, bytes) = self.export(&name, version, &path, overwrite)?;
+                let (done, bytes) =
+                    self.export(&name, version, &path, overwrite.unwrap_or(false))?;
                 json!({ "exported": { "name": done.name, "version": done.version, "path": path, "bytes": bytes } })
             }
             Command::Import { path, name } => {
@@ -246,7 +243,7 @@ impl Library {
                 version,
                 reason,
             } => {
-                self.revoke(&name, version, &reason)?;
+                self.revoke(&name, version, reason.as_deref().unwrap_or(""))?;
                 json!({ "revoked": { "name": name, "version": version } })
             }
             Command::Renew {
@@ -259,8 +256,8 @@ impl Library {
             } => {
                 let consent = Consent {
                     statement,
-                    person,
-                    person_agrees,
+                    person: person.unwrap_or(false),
+                    person_agrees: person_agrees.unwrap_or(false),
                     expires,
                 };
                 self.renew(&name, version, &consent)?;

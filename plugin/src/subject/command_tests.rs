@@ -157,6 +157,26 @@ fn every_command_does_its_work_and_is_logged() {
 }
 
 #[test]
+fn null_is_the_same_as_left_out() {
+    let (folder, library) = filled();
+    let path = folder.path().join("bear.repose");
+    for command in [
+        json!({"command": "export", "name": "Bear", "version": null, "path": path, "overwrite": null}),
+        json!({"command": "import", "path": path, "name": null}),
+        json!({"command": "verify", "name": null}),
+        json!({"command": "revoke", "name": "Bear", "version": null, "reason": null}),
+        json!({
+            "command": "renew", "name": "Bear", "version": null, "statement": "yes", "person": null,
+            "person_agrees": null, "expires": null
+        }),
+        json!({"command": "log", "name": null, "limit": null}),
+        json!({"command": "delete", "name": "Bear", "version": null}),
+    ] {
+        ask(&library, command).unwrap();
+    }
+}
+
+#[test]
 fn what_is_not_understood_is_refused_with_what_is() {
     let (_folder, library) = filled();
     let cases = [

@@ -2,7 +2,7 @@
 //!
 //! The safetensors layout is: length of the header (u64), header (JSON: name, type, shape and place of every tensor), data.
 //! Tensors here: `colours` f32 [h, w, 3], `matte` f32 [h, w], `mesh.vertices` f32 [n, 2], `mesh.triangles` u32 [n, 3],
-//! `prior.centres` u32 [n, 2], `raster` u8 [h, w, bytes per pixel], `icc` u8 [n] where there is a profile. What is not a
+//! `prior.centres` u32 [n, 2], `raster` u8 [h, w, bytes per pixel], `icc` u8 \[n\] where there is a profile. What is not a
 //! tensor stands as JSON in the header's metadata under `repose`. Reading trusts nothing: shapes must agree with each
 //! other and with the file's size before memory is taken, and the caller compares the SHA-256 of every byte read.
 
