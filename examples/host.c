@@ -99,11 +99,12 @@ static void load(const char *path) {
     if (!api) fail(REPOSE_FILES, path, "this plugin is too old");
 }
 
-/* Ends the program if a call failed. */
-static void check(ReposeStatus code, const char *what, ReposeBytes *error) {
+/* Ends the program if a call failed. Takes the address of the error's text, because C may evaluate a plain argument before
+ * the call that writes it. */
+static void check(ReposeStatus code, const char *what, ReposeBytes **error) {
     if (code == REPOSE_OK) return;
-    fprintf(stderr, "%s: %s\n", what, error ? error->data : "no reason was given");
-    api->bytes_free(error);
+    fprintf(stderr, "%s: %s\n", what, error && *error ? (*error)->data : "no reason was given");
+    if (error) api->bytes_free(*error);
     exit(code);
 }
 
@@ -136,7 +137,7 @@ static uint32_t job_wait(ReposeJob *job, const char *what) {
         if (status.state > REPOSE_STATE_DONE) {
             ReposeBytes *message = job_text(job, REPOSE_BYTES_MESSAGE);
             api->job_free(job);
-            check(status.code, what, message);
+            check(status.code, what, &message);
         }
         if (interrupted) check(api->job_cancel(job), "job_cancel", NULL);
         struct timespec pause = {0, 30 * 1000 * 1000};
@@ -196,7 +197,7 @@ static Image job_flatten(const ReposeJob *job, uint32_t layers, const Image *pic
 static void job_verify(ReposeEngine *engine, const ReposeJob *job, const Image *picture, const Image *result) {
     ReposeBytes *request = job_text(job, REPOSE_BYTES_REQUEST), *error = NULL;
     ReposeJob *again = NULL;
-    check(api->job_replay(engine, request->data, request->size, &again, &error), "replay", error);
+    check(api->job_replay(engine, request->data, request->size, &again, &error), "replay", &error);
     api->bytes_free(request);
     ReposePicture kept;
     memset(&kept, 0, sizeof kept);
@@ -246,7 +247,7 @@ int main(int argc, char **argv) {
     options.library = at[1];
     ReposeEngine *engine = NULL;
     ReposeBytes *error = NULL;
-    check(api->engine_open(&options, &engine, &error), "engine_open", error);
+    check(api->engine_open(&options, &engine, &error), "engine_open", &error);
 
     ReposePicture pixels;
     memset(&pixels, 0, sizeof pixels);
@@ -279,12 +280,12 @@ int main(int argc, char **argv) {
         learn.selection = &selection;
         learn.name = "host.c";
         learn.consent = "the example's own subject, for trying the plugin";
-        check(api->job_learn(engine, &learn, &job, &error), "learn", error);
+        check(api->job_learn(engine, &learn, &job, &error), "learn", &error);
         job_wait(job, "learn");
         api->job_free(job);
 
         ReposeBytes *answer = NULL;
-        check(api->library_command(engine, "{\"command\": \"list\"}", &answer, &error), "list", error);
+        check(api->library_command(engine, "{\"command\": \"list\"}", &answer, &error), "list", &error);
         fprintf(stderr, "the library has %zu bytes to say about its subjects\n", answer->size);
         api->bytes_free(answer);
 
@@ -296,14 +297,14 @@ int main(int argc, char **argv) {
         pose.subject = "host.c";
         pose.pins = pins;
         pose.pin_count = pin_count;
-        check(api->job_repose(engine, &pose, &job, &error), "re-pose", error);
+        check(api->job_repose(engine, &pose, &job, &error), "re-pose", &error);
     } else {
         ReposeEraseRequest erase;
         memset(&erase, 0, sizeof erase);
         erase.struct_size = sizeof erase;
         erase.picture = &pixels;
         erase.selection = &selection;
-        check(api->job_erase(engine, &erase, &job, &error), "erase", error);
+        check(api->job_erase(engine, &erase, &job, &error), "erase", &error);
     }
     Image result = job_flatten(job, job_wait(job, pin_count > 0 ? "re-pose" : "erase"), &picture);
     ReposeBytes *history = job_text(job, REPOSE_BYTES_HISTORY);

@@ -654,6 +654,13 @@ fn job_outlives_its_engine() {
     assert_eq!(job.status().unwrap(), before);
     assert_eq!(job.picture().unwrap().pixels, scene.pixels);
     assert!(!job.request().unwrap().is_empty());
+    assert_eq!(job.preview().is_some(), before.preview_serial > 0);
+    if let Some(preview) = job.preview() {
+        assert_eq!(
+            preview.rgba.len(),
+            (preview.width * preview.height * 4) as usize
+        );
+    }
     if before.state == State::Done {
         assert_eq!(job.layers().unwrap().len(), before.layer_count as usize);
         assert!(!job.history().unwrap().is_empty());
@@ -839,6 +846,34 @@ fn not_a_plugin() {
             Err(LoadError::NoSymbol(..))
         ));
     }
+}
+
+#[test]
+fn a_plugin_that_knows_no_such_version() {
+    use repose_host::{LoadError, Plugin};
+    if !support::has("cc") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (source, library) = (folder.path().join("old.c"), folder.path().join("old.so"));
+    let code = "#include <stddef.h>\n#include <stdint.h>\nconst void *repose_api(uint32_t version);\n\
+                const void *repose_api(uint32_t version) { return version == 0 ? \"\" : NULL; }\n";
+    std::fs::write(&source, code).unwrap();
+    let built = std::process::Command::new("cc")
+        .args(["-shared", "-fPIC", "-o"])
+        .arg(&library)
+        .arg(&source)
+        .status()
+        .unwrap();
+    assert!(built.success());
+    assert!(matches!(
+        Plugin::load_symbol(&library),
+        Err(LoadError::Version(_, 1))
+    ));
+    assert!(matches!(
+        Plugin::load(&library),
+        Err(LoadError::NoSymbol(..))
+    ));
 }
 
 #[test]

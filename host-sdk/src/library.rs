@@ -186,3 +186,38 @@ fn root_error(path: &Path, error: &LibraryError) -> LoadError {
         _ => LoadError::Layout(path, reason),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn an_explicit_path_is_the_only_place() {
+        let folder = std::env::temp_dir();
+        assert_eq!(places(Some(&folder)), [folder.join(file_name())]);
+        let file = folder.join("no such plugin.so");
+        assert_eq!(places(Some(&file)), [file.clone()]);
+        let error = find(Some(&file)).unwrap_err();
+        assert_eq!(error, LoadError::NotFound(vec![file]));
+        assert!(error.to_string().contains("no such plugin.so"), "{error}");
+    }
+
+    #[test]
+    fn beside_the_executable_comes_before_the_users_folder() {
+        if std::env::var_os(PLUGIN_VARIABLE).is_some() {
+            return;
+        }
+        let places = places(None);
+        let executable = std::env::current_exe().unwrap();
+        let beside = executable.parent().unwrap().join(file_name());
+        let place = places.iter().position(|p| *p == beside).unwrap();
+        assert!(place < places.len() - 1, "{places:?}");
+        assert!(
+            places
+                .last()
+                .unwrap()
+                .ends_with(Path::new("repose/lib").join(file_name()))
+        );
+    }
+}
