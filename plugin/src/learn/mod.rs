@@ -1,5 +1,7 @@
 //! Learning a subject from a selection.
 
+pub mod mesh;
+
 use crate::Result;
 use crate::outcome::Outcome;
 use crate::progress::Progress;

@@ -1,5 +1,8 @@
 //! Giving a subject a new pose.
 
+pub mod deform;
+pub mod warp;
+
 use crate::Result;
 use crate::outcome::Outcome;
 use crate::progress::Progress;
