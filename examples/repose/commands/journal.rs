@@ -29,7 +29,10 @@ pub struct Line {
 pub struct Journal {
     path: PathBuf,
     file: File,
-    done: HashMap<String, Line>,
+    /// By key.
+    lines: HashMap<String, Line>,
+    /// Which key a result was last made for: other settings may have replaced it.
+    made_for: HashMap<PathBuf, String>,
 }
 
 impl Journal {
@@ -45,26 +48,34 @@ impl Journal {
             .read(true)
             .open(&path)
             .map_err(fail)?;
-        let mut done = HashMap::new();
+        let mut lines = Vec::new();
         let mut whole = true;
         for line in BufReader::new(&file).split(b'\n') {
             let line = line.map_err(fail)?;
             let read = serde_json::from_slice::<Line>(&line);
             whole = read.is_ok() || line.is_empty();
-            if let Ok(line) = read {
-                done.insert(line.key.clone(), line);
-            }
+            lines.extend(read);
         }
         if !whole {
             file.write_all(b"\n").map_err(fail)?;
         }
-        Ok(Self { path, file, done })
+        let mut journal = Self {
+            path,
+            file,
+            lines: HashMap::new(),
+            made_for: HashMap::new(),
+        };
+        lines.into_iter().for_each(|line| journal.know(line));
+        Ok(journal)
     }
 
     /// The results of the picture with this key, if they were made and are still there.
     pub fn finished(&self, key: &str) -> Option<&[PathBuf]> {
-        let line = self.done.get(key)?;
-        let there = line.error.is_none() && line.outputs.iter().all(|path| path.is_file());
+        let line = self.lines.get(key)?;
+        let there = line.error.is_none()
+            && line.outputs.iter().all(|path| {
+                path.is_file() && self.made_for.get(path).is_some_and(|made| made == key)
+            });
         there.then_some(line.outputs.as_slice())
     }
 
@@ -76,7 +87,14 @@ impl Journal {
         text.push('\n');
         self.file.write_all(text.as_bytes()).map_err(fail)?;
         self.file.sync_data().map_err(fail)?;
-        self.done.insert(line.key.clone(), line);
+        self.know(line);
         Ok(())
+    }
+
+    fn know(&mut self, line: Line) {
+        for path in &line.outputs {
+            self.made_for.insert(path.clone(), line.key.clone());
+        }
+        self.lines.insert(line.key.clone(), line);
     }
 }

@@ -172,7 +172,7 @@ fn with_decoder(
     // Text that cannot be read does not make the pixels worse.
     let xmp = decoder.xmp_metadata().ok().flatten();
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    decoder.read_image(&mut bytes).map_err(|e| e.to_string())?;
+    decoder.read_image(&mut bytes).map_err(undecodable)?;
     Ok(Decoded {
         picture: Picture {
             width,
@@ -207,6 +207,11 @@ pub fn allocate(width: u32, height: u32, pixel: usize) -> std::result::Result<Ve
     }
     let length = usize::try_from(bytes).map_err(|_| too_much())?;
     bytemuck::allocation::try_zeroed_vec(length).map_err(|()| too_much())
+}
+
+/// The reason for pixels that a decoder gave up on.
+pub fn undecodable(error: impl std::fmt::Display) -> String {
+    format!("its pixels cannot be decoded, it may be truncated or damaged: {error}")
 }
 
 fn limits() -> Limits {

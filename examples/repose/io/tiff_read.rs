@@ -9,7 +9,7 @@ use tiff::decoder::{Decoder, Limits};
 use tiff::tags::{ExtraSamples, SampleFormat, Tag};
 
 use super::orient;
-use super::read::{DECODER_BYTES, Decoded, allocate};
+use super::read::{DECODER_BYTES, Decoded, allocate, undecodable};
 use crate::picture::{Channels, Depth, Picture};
 
 /// The tag of an XMP packet (XMP specification part 3).
@@ -29,7 +29,9 @@ pub fn decode(reader: impl Read + Seek, length: u64) -> Result<Decoded, String> 
         .map_err(|e| e.to_string())?
         .with_limits(limits);
     let (width, height) = decoder.dimensions().map_err(|e| e.to_string())?;
-    let colour = decoder.colortype().map_err(|e| e.to_string())?;
+    let colour = decoder
+        .colortype()
+        .map_err(|e| format!("convert it to RGB or grey first: {e}"))?;
     let kind = Kind::of(colour, sample_format(&mut decoder)?)?;
 
     let mut bytes = allocate(width, height, kind.depth.bytes() * kind.channels.count())?;
@@ -156,13 +158,11 @@ fn read_whole(
         ));
     }
     if layout.planes <= 1 {
-        return decoder.read_image_bytes(bytes).map_err(|e| e.to_string());
+        return decoder.read_image_bytes(bytes).map_err(undecodable);
     }
     let mut planar = bytemuck::allocation::try_zeroed_vec(bytes.len())
         .map_err(|()| "there is no room to sort its planes".to_owned())?;
-    decoder
-        .read_image_bytes(&mut planar)
-        .map_err(|e| e.to_string())?;
+    decoder.read_image_bytes(&mut planar).map_err(undecodable)?;
     let sample = kind.depth.bytes();
     let pixel = sample * kind.channels.count();
     let stride = layout.plane_stride.map_or(bytes.len(), |s| s.get());
@@ -188,9 +188,7 @@ fn read_packed(
     let stride = (width * usize::from(bits)).div_ceil(8);
     let mut packed = bytemuck::allocation::try_zeroed_vec(stride * (bytes.len() / width))
         .map_err(|()| "there is no room for its rows".to_owned())?;
-    decoder
-        .read_image_bytes(&mut packed)
-        .map_err(|e| e.to_string())?;
+    decoder.read_image_bytes(&mut packed).map_err(undecodable)?;
     let per_byte = usize::from(8 / bits);
     let top = (1u16 << bits) - 1;
     for (to, from) in bytes
