@@ -84,7 +84,10 @@ fn learn_then_pose_as_layers() {
         ("photo.png", 0, 0)
     );
     let original = image::load_from_memory(&unzip(&out, &bottom.source)).unwrap();
-    assert_eq!(original, DynamicImage::from(photo8()));
+    assert!(
+        original == DynamicImage::from(photo8()),
+        "the original changed"
+    );
     assert!(layers.len() >= 2, "a pose makes layers: {layers:?}");
     for layer in &layers {
         let picture = image::load_from_memory(&unzip(&out, &layer.source)).unwrap();
@@ -95,7 +98,7 @@ fn learn_then_pose_as_layers() {
     }
     let merged = image::load_from_memory(&unzip(&out, "mergedimage.png")).unwrap();
     same_outside(&original, &merged, may_change);
-    assert_ne!(original, merged, "the pose changed nothing");
+    assert!(original != merged, "the pose changed nothing");
     // The merged picture is what the layers show when they are put over each other.
     let mut shown = original.to_rgba8();
     for layer in layers.iter().rev().skip(1) {
@@ -270,7 +273,7 @@ fn sixteen_bits_and_the_profile_stay() {
         };
         let (after, kept, xmp) = decode(&path);
         same_outside(&before, &after, |x, y| cover(x, y) > 0.0);
-        assert_ne!(before, after, "{out}: the erase changed nothing");
+        assert!(before != after, "{out}: the erase changed nothing");
         assert_eq!(kept.as_deref(), Some(&icc[..]), "{out}");
         has_history(xmp.as_deref(), "erase");
     }
@@ -391,10 +394,8 @@ fn a_request_is_saved_and_done_again() {
     .expect(0);
     desk.repose(&["replay", "one.request", "-o", "two.png"])
         .expect(0);
-    assert_eq!(
-        image::open(desk.path("one.png")).unwrap(),
-        image::open(desk.path("two.png")).unwrap()
-    );
+    let [one, two] = ["one.png", "two.png"].map(|name| image::open(desk.path(name)).unwrap());
+    assert!(one == two, "the same request made other pixels");
     let ran = desk.repose(&["replay", "photo.png", "-o", "three.png"]);
     assert_ne!(ran.code, 0);
     assert!(ran.err.contains("photo.png"), "{}", ran.err);
