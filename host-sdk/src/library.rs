@@ -197,7 +197,7 @@ mod tests {
         let folder = std::env::temp_dir();
         assert_eq!(places(Some(&folder)), [folder.join(file_name())]);
         let file = folder.join("no such plugin.so");
-        assert_eq!(places(Some(&file)), [file.clone()]);
+        assert_eq!(places(Some(&file)), std::slice::from_ref(&file));
         let error = find(Some(&file)).unwrap_err();
         assert_eq!(error, LoadError::NotFound(vec![file]));
         assert!(error.to_string().contains("no such plugin.so"), "{error}");

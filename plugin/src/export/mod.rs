@@ -1,7 +1,7 @@
 //! The border to hosts: the functions of `repose.h`, and the only folder of the plugin with unsafe code.
 //!
-//! Every function is one [`door`]: arguments are read and checked ([`input`]), then safe code does the work, then results
-//! are written ([`output`]). A panic behind the door becomes the status `REPOSE_BUG`.
+//! Every function is one `door`: arguments are read and checked (`input`), then safe code does the work, then results
+//! are written (`output`). A panic behind the door becomes the status `REPOSE_BUG`.
 #![allow(
     unsafe_code,
     reason = "the border: pointers from hosts are read and written here, and nowhere else"
