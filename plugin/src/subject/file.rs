@@ -63,8 +63,9 @@ pub struct Written {
     pub sha256: String,
 }
 
-/// `Caller` unless the parts of a subject agree with each other: what is not saved cannot come back wrong.
-pub fn check(subject: &Subject) -> Result<()> {
+/// Whether the parts of a subject agree with each other; the error says which do not. Asked before writing and after reading:
+/// what is not saved cannot come back wrong.
+pub fn check(subject: &Subject) -> std::result::Result<(), String> {
     let (w, h) = (subject.rect.width, subject.rect.height);
     let raster = &subject.raster;
     let place = |right: usize, size: u32| right <= size as usize;
@@ -116,14 +117,13 @@ pub fn check(subject: &Subject) -> Result<()> {
     } else {
         return Ok(());
     };
-    Err(Error::caller(format!(
-        "this is not a whole subject: {wrong}"
-    )))
+    Err(format!("this is not a whole subject: {wrong}"))
 }
 
 /// Writes a new file and waits until it is on the disk.
 pub fn write(path: &Path, subject: &Subject) -> Result<Written> {
-    check(subject)?;
+    // Whoever learned it made the mistake, not the user.
+    check(subject).map_err(Error::bug)?;
     let (w, h) = (subject.rect.width, subject.rect.height);
     let raster = &subject.raster;
     let (space, icc): (_, &[u8]) = match &raster.space {

@@ -189,7 +189,8 @@ fn a_subject_that_contradicts_itself_is_neither_written_nor_read() {
         let mut subject = whole.clone();
         damage(&mut subject);
         let path = folder.path().join(what);
-        assert!(write(&path, &subject).is_err(), "{what}");
+        let error = write(&path, &subject).unwrap_err();
+        assert_eq!(error.kind, crate::ErrorKind::Bug, "{what}");
         assert!(!path.exists(), "{what}");
     }
     // The same damage in a file: a triangle without corners.
