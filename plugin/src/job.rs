@@ -131,6 +131,17 @@ impl<R: Send + Sync + 'static, T: Send + Sync + 'static> Queue<R, T> {
         })
     }
 
+    /// Says early that a submit would find the queue full, before anything large is copied for it.
+    ///
+    /// # Errors
+    /// `Busy`. Without an error, another thread may still be faster.
+    pub fn room(&self) -> Result<()> {
+        match &self.sender {
+            Some(sender) if sender.is_full() => Err(busy(sender.len())),
+            _ => Ok(()),
+        }
+    }
+
     /// Puts a piece of work at the end of the queue.
     ///
     /// # Errors
@@ -143,15 +154,18 @@ impl<R: Send + Sync + 'static, T: Send + Sync + 'static> Queue<R, T> {
             .ok_or_else(|| Error::bug("the queue is closed"))?;
         match sender.try_send(Arc::clone(&job)) {
             Ok(()) => Ok(job),
-            Err(TrySendError::Full(_)) => Err(Error::busy(format!(
-                "{} jobs are waiting already: try again when one has ended",
-                sender.len()
-            ))),
+            Err(TrySendError::Full(_)) => Err(busy(sender.len())),
             Err(TrySendError::Disconnected(_)) => Err(Error::bug(
                 "the engine's thread has ended: open a new engine",
             )),
         }
     }
+}
+
+fn busy(waiting: usize) -> Error {
+    Error::busy(format!(
+        "{waiting} jobs are waiting already: try again when one has ended"
+    ))
 }
 
 impl<R, T> Drop for Queue<R, T> {

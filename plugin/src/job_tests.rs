@@ -124,8 +124,10 @@ fn a_full_queue_says_so_and_recovers() {
     ];
     let error = queue.submit(Ask::Wait).err().unwrap();
     assert_eq!(error.kind, ErrorKind::Busy);
+    assert_eq!(queue.room(), Err(error));
     first.cancel();
     running(&waiting[0]);
+    queue.room().unwrap();
     queue.submit(Ask::Wait).unwrap();
 }
 

@@ -13,6 +13,7 @@ mod bare;
 mod calls;
 mod loading;
 mod moments;
+mod numbers;
 mod pictures;
 #[path = "../support/mod.rs"]
 mod support;

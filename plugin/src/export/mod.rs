@@ -106,6 +106,7 @@ fn submit(
     door(error, || {
         output::check(job, "job")?;
         let engine = behind(engine)?;
+        engine.queue.room()?;
         let request = read()?;
         request.check()?;
         let queued = Arc::into_raw(engine.queue.submit(request)?);
