@@ -1,10 +1,11 @@
 //! A folder for one test, the program, and small pictures.
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use image::codecs::{png::PngDecoder, tiff::TiffDecoder};
 use image::{DynamicImage, GrayImage, ImageBuffer, ImageDecoder, Luma, Rgb};
 use serde_json::Value;
 
@@ -161,12 +162,13 @@ pub fn mask() -> GrayImage {
 
 /// A picture, its profile and its XMP packet.
 pub fn decode(path: &Path) -> (DynamicImage, Option<Vec<u8>>, Option<String>) {
-    let mut decoder = image::ImageReader::open(path)
-        .unwrap()
-        .with_guessed_format()
-        .unwrap()
-        .into_decoder()
-        .unwrap();
+    let file = BufReader::new(File::open(path).unwrap());
+    // Through the image crate's reader of any format a TIFF's tags may not be larger than its pixels, which are few.
+    let mut decoder: Box<dyn ImageDecoder> = if path.extension().is_some_and(|e| e == "tif") {
+        Box::new(TiffDecoder::new(file).unwrap())
+    } else {
+        Box::new(PngDecoder::new(file).unwrap())
+    };
     let icc = decoder.icc_profile().unwrap();
     let xmp = decoder
         .xmp_metadata()

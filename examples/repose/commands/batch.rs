@@ -247,14 +247,13 @@ impl Work<'_> {
         }
         let input = self.input;
         let settings = format!(
-            "{:?} {:?} {} {} {} {:?} {:?} {}",
+            "{:?} {:?} {:?} {} {} {} {}",
+            self.out(&task.item, false)?,
             task.subject,
             task.seed,
             input.varying.candidates,
             input.varying.grow,
             input.selection_alpha,
-            input.format,
-            task.item.out,
             env!("CARGO_PKG_VERSION"),
         );
         add("settings", settings.as_bytes());

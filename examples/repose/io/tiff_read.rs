@@ -14,26 +14,48 @@ use crate::picture::{Channels, Depth, Picture};
 
 /// The tag of an XMP packet (XMP specification part 3).
 pub const XMP: Tag = Tag::Unknown(700);
-/// The largest profile or XMP packet that is read.
-const TAG_BYTES: usize = 64 << 20;
 /// No compression of TIFF makes samples of 8 bits or more smaller than this many times.
 const MOST_COMPRESSION: u64 = 8192;
 
 /// Decodes the first picture of a TIFF of `length` bytes. The error is the reason alone.
 pub fn decode(reader: impl Read + Seek, length: u64) -> Result<Decoded, String> {
     let mut limits = Limits::default();
-    limits.decoding_buffer_size = crate::picture::MAX_BYTES as usize;
+    limits.decoding_buffer_size = DECODER_BYTES as usize;
     limits.intermediate_buffer_size = DECODER_BYTES as usize;
-    limits.ifd_value_size = TAG_BYTES;
     let mut decoder = Decoder::new(reader)
         .map_err(|e| e.to_string())?
-        .with_limits(limits);
+        .with_limits(limits.clone());
     let (width, height) = decoder.dimensions().map_err(|e| e.to_string())?;
     let colour = decoder
         .colortype()
         .map_err(|e| format!("convert it to RGB or grey first: {e}"))?;
     let kind = Kind::of(colour, sample_format(&mut decoder)?)?;
 
+    let extra = decoder
+        .find_tag_unsigned_vec::<u16>(Tag::ExtraSamples)
+        .ok()
+        .flatten();
+    let premultiplied =
+        extra.is_some_and(|e| e.first() == Some(&ExtraSamples::AssociatedAlpha.to_u16()));
+    let mut notes = Vec::new();
+    let icc = match decoder.find_tag(Tag::IccProfile) {
+        Ok(None) => None,
+        Ok(Some(value)) => value.into_u8_vec().ok(),
+        Err(_) => {
+            notes.push("its colour profile cannot be read and is left out".into());
+            None
+        }
+    };
+    let xmp = decoder.get_tag_u8_vec(XMP).ok();
+    let orientation = decoder
+        .find_tag_unsigned::<u16>(Tag::Orientation)
+        .ok()
+        .flatten()
+        .map_or(orient::from_number(1), orient::from_number);
+
+    // Only now may as much be read as the pixels need: a hostile tag could claim just as much.
+    limits.decoding_buffer_size = crate::picture::MAX_BYTES as usize;
+    let mut decoder = decoder.with_limits(limits);
     let mut bytes = allocate(width, height, kind.depth.bytes() * kind.channels.count())?;
     if kind.bits >= 8 && bytes.len() as u64 / MOST_COMPRESSION > length {
         return Err(format!(
@@ -46,20 +68,6 @@ pub fn decode(reader: impl Read + Seek, length: u64) -> Result<Decoded, String> 
         read_whole(&mut decoder, kind, &mut bytes)?;
     }
 
-    let extra = decoder
-        .find_tag_unsigned_vec::<u16>(Tag::ExtraSamples)
-        .ok()
-        .flatten();
-    let premultiplied =
-        extra.is_some_and(|e| e.first() == Some(&ExtraSamples::AssociatedAlpha.to_u16()));
-    let icc = decoder.get_tag_u8_vec(Tag::IccProfile).ok();
-    let xmp = decoder.get_tag_u8_vec(XMP).ok();
-    let orientation = decoder
-        .find_tag_unsigned::<u16>(Tag::Orientation)
-        .ok()
-        .flatten()
-        .map_or(orient::from_number(1), orient::from_number);
-    let mut notes = Vec::new();
     if decoder.more_images() {
         notes.push("several pictures in one file: the first is used".into());
     }
