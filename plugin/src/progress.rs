@@ -95,6 +95,14 @@ impl Progress {
         self.check()
     }
 
+    /// A share of the whole job is done, 0 to 1; never goes back. Returns the cancel error if the host has cancelled.
+    pub fn reach(&self, share: f32) -> Result<()> {
+        let total = self.0.total.load(Ordering::Relaxed);
+        let done = (share.clamp(0.0, 1.0) * total as f32) as u32;
+        self.0.done.fetch_max(done.min(total), Ordering::Relaxed);
+        self.check()
+    }
+
     /// `Err` with kind `Cancelled` once the host has asked to stop. Call it at least once per step.
     pub fn check(&self) -> Result<()> {
         if self.is_cancelled() {

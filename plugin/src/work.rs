@@ -74,7 +74,7 @@ impl Worker {
         let outcome = self.pool()?.install(|| match request {
             Request::Learn(request) => learn::run(request, &library, progress),
             Request::Repose(request) => repose::run(request, &library, progress),
-            Request::Erase(request) => erase::run(request, &library, progress),
+            Request::Erase(request) => erase::run(request, progress),
         })?;
         finish(request, &hash, outcome, &library)
     }

@@ -1,21 +1,165 @@
 //! Learning a subject from a selection.
 
+pub mod colours;
+pub mod matte;
 pub mod mesh;
 
-use crate::Result;
+use sha2::{Digest, Sha256};
+
+use crate::canvas::{Canvas, Grid, Image, Mask, Raster, Rect, Selection, Space, grow};
+use crate::engine::patch::level::RADIUS;
 use crate::outcome::Outcome;
 use crate::progress::Progress;
 use crate::request::Learn;
-use crate::subject::Library;
+use crate::subject::{Library, Prior, Subject};
+use crate::{Error, Result};
 
-/// Does the work of one job.
+/// Coverage from which a pixel shows the subject alone.
+pub const WHOLE: f32 = 0.99;
+
+/// Learns a subject: matte, the subject's own colours, mesh, patches, and the file in the library, in this order.
 pub fn run(request: &Learn, library: &Library, progress: &Progress) -> Result<Outcome> {
-    let _ = (request, library);
-    progress.begin(20);
-    for _ in 0..20 {
-        progress.stage("working")?;
-        std::thread::sleep(std::time::Duration::from_millis(20));
-        progress.step()?;
+    progress.begin(100);
+    Library::check(&request.name, &request.consent)?;
+    let canvas = Canvas::new(&request.picture)?;
+    let rect = surroundings(&canvas, selected(&request.selection)?);
+    progress.stage("matte")?;
+    let image = canvas.image(rect)?;
+    let matte = matte::matte(&image, &request.selection.place(rect), request.refine);
+    progress.reach(0.3)?;
+    progress.stage("colours")?;
+    let (colours, _) = colours::unmix(&image, &matte);
+    progress.preview(&on_grey(&colours, &matte));
+    progress.reach(0.6)?;
+    progress.stage("mesh")?;
+    let subject = Subject {
+        name: request.name.clone(),
+        rect,
+        source_size: [request.picture.width, request.picture.height],
+        source_hash: picture_hash(&request.picture),
+        raster: cut(&request.picture, rect),
+        mesh: mesh::mesh(&matte),
+        prior: prior(&matte),
+        colours,
+        matte,
+    };
+    progress.reach(0.8)?;
+    progress.stage("saving")?;
+    let saved = library.save(&subject, &request.consent)?;
+    Ok(Outcome {
+        layers: Vec::new(),
+        subject: Some(saved),
+    })
+}
+
+/// Where a selection is not 0; a caller error if that is nowhere.
+pub fn selected(selection: &Selection) -> Result<Rect> {
+    if selection.mask.support().width == 0 {
+        return Err(Error::caller(
+            "nothing is selected: select the subject first",
+        ));
     }
-    Ok(Outcome::default())
+    Ok(selection.rect)
+}
+
+/// `rect` with enough of the background around it to tell the two apart.
+pub fn surroundings(canvas: &Canvas<'_>, rect: Rect) -> Rect {
+    let all = canvas.bounds();
+    rect.grown(
+        (rect.width.max(rect.height) / 16).max(16),
+        all.width,
+        all.height,
+    )
+}
+
+/// A selection grown by `by` pixels: the rectangle of the picture it then lies in, and its values there.
+pub fn grown(canvas: &Canvas<'_>, selection: &Selection, by: u32) -> Result<(Rect, Mask)> {
+    let all = canvas.bounds();
+    let rect = selected(selection)?.grown(by as usize, all.width, all.height);
+    Ok((rect, grow(&selection.place(rect), by as usize)))
+}
+
+/// SHA-256 of a picture's size, format and samples, in hex.
+pub fn picture_hash(picture: &Raster) -> String {
+    let mut hash = Sha256::new();
+    hash.update(format!(
+        "{}x{} {:?} {:?}",
+        picture.width, picture.height, picture.depth, picture.channels
+    ));
+    match &picture.space {
+        Space::Srgb => hash.update("srgb"),
+        Space::LinearSrgb => hash.update("linear-srgb"),
+        Space::Icc(profile) => hash.update(profile),
+    }
+    hash.update(&picture.bytes);
+    hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// The pixels of `rect`, in the picture's own format.
+fn cut(picture: &Raster, rect: Rect) -> Raster {
+    let pixel = picture.bytes_per_pixel();
+    let stride = picture.width as usize * pixel;
+    let mut bytes = Vec::with_capacity(rect.width * rect.height * pixel);
+    for y in rect.y..rect.y + rect.height {
+        let start = y * stride + rect.x * pixel;
+        bytes.extend_from_slice(&picture.bytes[start..start + rect.width * pixel]);
+    }
+    Raster {
+        width: rect.width as u32,
+        height: rect.height as u32,
+        depth: picture.depth,
+        channels: picture.channels,
+        space: picture.space.clone(),
+        bytes,
+    }
+}
+
+/// The centres of all patches that lie wholly on the subject.
+fn prior(matte: &Mask) -> Prior {
+    let side = 2 * RADIUS + 1;
+    let mut centres = Vec::new();
+    // For each column: rows so far, ending here, in which the last `side` pixels are all the subject's.
+    let mut down = vec![0usize; matte.width()];
+    for y in 0..matte.height() {
+        let mut across = 0;
+        for (x, &value) in matte.row(y).iter().enumerate() {
+            across = if value >= WHOLE { across + 1 } else { 0 };
+            down[x] = if across >= side { down[x] + 1 } else { 0 };
+            if down[x] >= side {
+                centres.push([(x - RADIUS) as u32, (y - RADIUS) as u32]);
+            }
+        }
+    }
+    Prior {
+        patch: side as u32,
+        centres,
+    }
+}
+
+/// The subject over grey, for a preview.
+fn on_grey(colours: &Image, matte: &Mask) -> Image {
+    Grid::from_fn(colours.width(), colours.height(), |x, y| {
+        let a = matte.at(x, y);
+        colours.at(x, y).map(|v| a * v + (1.0 - a) * 0.5)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_prior_holds_exactly_the_patches_that_lie_on_the_subject() {
+        let matte = Grid::from_fn(40, 30, |x, y| {
+            f32::from(u8::from((5..22).contains(&x) && (4..13).contains(&y)))
+        });
+        let prior = prior(&matte);
+        let mut expected = Vec::new();
+        for y in 7..10u32 {
+            for x in 8..19u32 {
+                expected.push([x, y]);
+            }
+        }
+        assert_eq!((prior.patch, prior.centres), (7, expected));
+    }
 }

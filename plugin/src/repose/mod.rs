@@ -1,22 +1,199 @@
 //! Giving a subject a new pose.
 
+pub mod background;
 pub mod deform;
+mod figure;
+mod grow;
+mod guide;
+mod lift;
 pub mod warp;
 
-use crate::Result;
+use crate::canvas::{Canvas, Depth, Image, Mask, Rect, Role, Selection, SelectionDepth};
+use crate::engine::patch::field::mix;
+use crate::learn::{colours, grown, matte, picture_hash, selected, surroundings};
 use crate::outcome::Outcome;
 use crate::progress::Progress;
-use crate::request::Repose;
-use crate::subject::Library;
+use crate::request::{Placement, Repose};
+use crate::subject::{Library, Subject};
+use crate::{Error, Result};
+use figure::Figure;
 
-/// Does the work of one job.
+/// Share of the work that comes before the first candidate, and of each candidate's work that is background.
+const PREPARATION: f32 = 0.12;
+const BACKGROUND: f32 = 0.8;
+
+/// Re-poses a subject: find it, deform it, restore what was behind it, renew what was stretched, in this order.
 pub fn run(request: &Repose, library: &Library, progress: &Progress) -> Result<Outcome> {
-    let _ = (request, library);
-    progress.begin(20);
-    for _ in 0..20 {
-        progress.stage("working")?;
-        std::thread::sleep(std::time::Duration::from_millis(20));
-        progress.step()?;
+    progress.begin(100);
+    refuse_words(request)?;
+    progress.stage("subject")?;
+    let (subject, used) = library.load(&request.subject, request.version)?;
+    let canvas = Canvas::new(&request.picture)?;
+    let found = locate(&canvas, request, &subject)?;
+    let depth = mask_depth(request);
+    progress.reach(PREPARATION * 0.7)?;
+    progress.stage("pose")?;
+    let posed = match &request.guide {
+        Some(guide) => guide::painted(&canvas, guide)?,
+        None => found
+            .figure
+            .posed(&canvas, &request.pins, &request.placement)?,
+    };
+    progress.reach(PREPARATION)?;
+    let sources = [
+        (&subject.colours, &subject.matte),
+        (&found.figure.colours, &found.figure.matte),
+    ];
+    let mut outcome = Outcome {
+        subject: Some(used),
+        ..Outcome::default()
+    };
+    for candidate in 0..request.candidates {
+        let seed = mix(request.seed ^ u64::from(candidate));
+        let share = |done: f32| {
+            PREPARATION
+                + (1.0 - PREPARATION) * (candidate as f32 + done) / request.candidates as f32
+        };
+        let named = |what: String| match request.candidates {
+            1 => what,
+            _ => format!("{what} {}", candidate + 1),
+        };
+        let mut below = None;
+        if let Some((rect, removal)) = &found.removal {
+            progress.stage("background")?;
+            let filled = background::restore(&canvas, *rect, removal, seed, &mut |done, level| {
+                progress.preview(&level.picture());
+                progress.reach(share(BACKGROUND * done))
+            })?;
+            let (pixels, mask) = lift::lift(&canvas.image(*rect)?, &filled, removal);
+            let name = named(format!("Background behind {}", request.subject));
+            outcome.layers.push(canvas.layer(
+                &name,
+                candidate,
+                Role::Background,
+                *rect,
+                &pixels,
+                &mask,
+                depth,
+            )?);
+            below = Some((*rect, filled));
+        }
+        progress.stage("subject texture")?;
+        let mut report = |done: f32| progress.reach(share(BACKGROUND + (1.0 - BACKGROUND) * done));
+        let colours = match &request.guide {
+            Some(_) => guide::renew(&canvas, &posed, below.as_ref(), &sources, seed, &mut report)?,
+            None => grow::renew(&posed, &sources, seed, &mut report)?,
+        };
+        if posed.rect.width > 0 {
+            let name = named(format!("{}, re-posed", request.subject));
+            outcome.layers.push(canvas.layer(
+                &name,
+                candidate,
+                Role::Subject,
+                posed.rect,
+                &colours,
+                &posed.matte,
+                depth,
+            )?);
+        }
     }
-    Ok(Outcome::default())
+    Ok(outcome)
+}
+
+/// The subject in its new pose on a rectangle of the picture.
+pub(crate) struct Posed {
+    /// Where it lies, inside the picture; empty if all of it left the picture.
+    rect: Rect,
+    /// Its colours.
+    colours: Image,
+    /// Its coverage.
+    matte: Mask,
+    /// How much its texture is stretched; 1 where it is not.
+    stretch: Mask,
+}
+
+/// A subject as it stands in this picture, and what has to go for it to move: a rectangle of the picture and, on it,
+/// where the background is to be restored.
+struct Found {
+    figure: Figure,
+    removal: Option<(Rect, Mask)>,
+}
+
+/// Layer masks go back in the selection's format, or in one as fine as the picture's.
+fn mask_depth(request: &Repose) -> SelectionDepth {
+    match (&request.selection, request.picture.depth) {
+        (Some(selection), _) => selection.depth,
+        (None, Depth::U8) => SelectionDepth::U8,
+        (None, Depth::U16) => SelectionDepth::U16,
+        (None, Depth::F16 | Depth::F32) => SelectionDepth::F32,
+    }
+}
+
+/// The embedded engine knows no words.
+fn refuse_words(request: &Repose) -> Result<()> {
+    if request
+        .prompt
+        .as_ref()
+        .is_some_and(|p| !p.trim().is_empty())
+    {
+        return Err(Error::refused(
+            "the embedded engine cannot re-pose by words: give pins, a guide layer or a placement instead; a pose in \
+             words needs a Stable Diffusion checkpoint, which this version cannot use yet",
+        ));
+    }
+    Ok(())
+}
+
+/// Finds the subject: under the selection; else, in the picture it was learned from, where it was learned; else it is new
+/// here and begins with its middle in the middle of the picture.
+fn locate(canvas: &Canvas<'_>, request: &Repose, subject: &Subject) -> Result<Found> {
+    let asked = !request.pins.is_empty()
+        || request.placement != Placement::default()
+        || request.guide.is_some();
+    let at_home =
+        request.selection.is_none() && picture_hash(&request.picture) == subject.source_hash;
+    if !asked && (at_home || request.selection.is_some()) {
+        return Err(Error::caller(
+            "no new pose was asked for: give at least one pin that moves, a guide layer, or a placement",
+        ));
+    }
+    match &request.selection {
+        Some(selection) => under_selection(canvas, request, selection),
+        None if at_home => {
+            let seen = subject.matte.support();
+            let place = Rect {
+                x: subject.rect.x + seen.x,
+                y: subject.rect.y + seen.y,
+                ..seen
+            };
+            let all = canvas.bounds();
+            let rect = place.grown(request.grow as usize, all.width, all.height);
+            let whole = Selection {
+                depth: mask_depth(request),
+                rect: place,
+                mask: subject.matte.crop(seen),
+            };
+            let removal = crate::canvas::grow(&whole.place(rect), request.grow as usize);
+            Ok(Found {
+                figure: Figure::of(subject),
+                removal: Some((rect, removal)),
+            })
+        }
+        None => Ok(Found {
+            figure: Figure::of(subject).centred(canvas.bounds()),
+            removal: None,
+        }),
+    }
+}
+
+fn under_selection(canvas: &Canvas<'_>, request: &Repose, selection: &Selection) -> Result<Found> {
+    // The matte is of what the user selected; the grown rim is only cleared of what the subject left there.
+    let rect = surroundings(canvas, selected(selection)?);
+    let image = canvas.image(rect)?;
+    let matte = matte::matte(&image, &selection.place(rect), request.refine);
+    let (colours, _) = colours::unmix(&image, &matte);
+    Ok(Found {
+        figure: Figure::new([rect.x as i32, rect.y as i32], colours, matte),
+        removal: Some(grown(canvas, selection, request.grow)?),
+    })
 }

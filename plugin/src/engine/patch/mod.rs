@@ -1,1 +1,8 @@
 //! The embedded engine: closed-form patch diffusion, no weights.
+//!
+//! [`fill`](fill::fill) is the way in; [`level`] holds the scales, [`field`] the search, [`blend`] the seams.
+
+pub mod blend;
+pub mod field;
+pub mod fill;
+pub mod level;

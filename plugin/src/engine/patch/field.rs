@@ -1,0 +1,227 @@
+//! The nearest-patch field: for each place of the unknown region, which known patch explains it best.
+//!
+//! Search is PatchMatch (Barnes et al. 2009) made parallel and repeatable: every sweep reads the field of the sweep
+//! before it and draws its random numbers from a hash of seed, sweep and place, so the result does not depend on the
+//! number of threads.
+
+use rayon::prelude::*;
+
+use super::level::{Level, RADIUS};
+
+const SIDE: usize = 2 * RADIUS + 1;
+
+/// No source, or no slot.
+pub const NONE: u32 = u32::MAX;
+
+/// The field of one level.
+#[derive(Debug, Clone)]
+pub struct Field {
+    /// Centre of the source patch for each of `Level::queries`.
+    pub source: Vec<u32>,
+    /// Its distance: mean squared difference per texel, the four values summed. Infinite before the first sweep.
+    pub distance: Vec<f32>,
+    /// For every place of the level: its index in `Level::queries`, or [`NONE`].
+    pub slot: Vec<u32>,
+}
+
+/// How the search weighs and where it looks.
+#[derive(Debug, Clone, Copy)]
+pub struct Search {
+    /// Sweeps over all queries.
+    pub sweeps: usize,
+    /// Price of distance: a source one picture side away must be this many times better, less one. Near sources share
+    /// perspective, light and focus with the hole.
+    pub nearness: f32,
+    /// Random tries per sweep over all sources.
+    pub global: usize,
+    /// First radius of the local random search, in texels; it halves down to 1.
+    pub radius: usize,
+    /// Seed of the random numbers.
+    pub seed: u64,
+}
+
+/// A well-mixed hash for repeatable random numbers (the finaliser of SplitMix64).
+pub fn mix(mut z: u64) -> u64 {
+    z = z.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+/// Mean squared difference of the patches around `a` and `b`; infinite once it is above `limit`.
+fn distance(level: &Level, a: u32, b: u32, limit: f32) -> f32 {
+    let w = level.width;
+    let corner = |p: u32| p as usize - RADIUS * w - RADIUS;
+    let (a, b) = (corner(a), corner(b));
+    let stop = limit * (SIDE * SIDE) as f32;
+    let mut sum = 0.0f32;
+    for row in 0..SIDE {
+        let left = &level.texels[a + row * w..a + row * w + SIDE];
+        let right = &level.texels[b + row * w..b + row * w + SIDE];
+        let mut four = [0.0f32; 4];
+        for (p, q) in left.iter().zip(right) {
+            for c in 0..4 {
+                let d = p[c] - q[c];
+                four[c] += d * d;
+            }
+        }
+        sum += four[0] + four[1] + four[2] + four[3];
+        if sum > stop {
+            return f32::INFINITY;
+        }
+    }
+    sum / (SIDE * SIDE) as f32
+}
+
+/// `place` moved by (dx, dy), if that is the centre of a usable patch.
+fn moved(level: &Level, place: u32, dx: isize, dy: isize) -> Option<u32> {
+    let x = (place as usize % level.width).checked_add_signed(dx)?;
+    let y = (place as usize / level.width).checked_add_signed(dy)?;
+    let at = y * level.width + x;
+    (x < level.width && y < level.height && level.usable[at]).then_some(at as u32)
+}
+
+impl Field {
+    /// Every query gets a random source. The level must have sources.
+    pub fn random(level: &Level, seed: u64) -> Self {
+        let mut slot = vec![NONE; level.width * level.height];
+        for (i, &q) in level.queries.iter().enumerate() {
+            slot[q as usize] = i as u32;
+        }
+        let any = |q: &u32| {
+            level.sources[(mix(seed ^ u64::from(*q)) % level.sources.len() as u64) as usize]
+        };
+        Self {
+            source: level.queries.iter().map(any).collect(),
+            distance: vec![f32::INFINITY; level.queries.len()],
+            slot,
+        }
+    }
+
+    /// The field on the next finer level: sources move with their places, so that detail is found where structure was.
+    pub fn refined(&self, coarse: &Level, fine: &Level, seed: u64) -> Self {
+        let mut next = Self::random(fine, seed);
+        for (i, &q) in fine.queries.iter().enumerate() {
+            let (x, y) = (q as usize % fine.width, q as usize / fine.width);
+            if let Some(source) = self.carried(coarse, fine, x, y) {
+                next.source[i] = source;
+            }
+        }
+        next
+    }
+
+    fn carried(&self, coarse: &Level, fine: &Level, x: usize, y: usize) -> Option<u32> {
+        let (cx, cy) = (x / 2, y / 2);
+        // A query at the border of the region may have no coarse twin: its neighbours are asked.
+        for reach in 0..3isize {
+            for dy in -reach..=reach {
+                for dx in -reach..=reach {
+                    let (Some(nx), Some(ny)) =
+                        (cx.checked_add_signed(dx), cy.checked_add_signed(dy))
+                    else {
+                        continue;
+                    };
+                    if nx >= coarse.width || ny >= coarse.height {
+                        continue;
+                    }
+                    let slot = self.slot[ny * coarse.width + nx];
+                    if slot == NONE {
+                        continue;
+                    }
+                    let source = self.source[slot as usize] as usize;
+                    let sx = (2 * (source % coarse.width) + x).checked_sub(2 * nx);
+                    let sy = (2 * (source / coarse.width) + y).checked_sub(2 * ny);
+                    if let (Some(sx), Some(sy)) = (sx, sy)
+                        && sx < fine.width
+                        && sy < fine.height
+                        && fine.usable[sy * fine.width + sx]
+                    {
+                        return Some((sy * fine.width + sx) as u32);
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// Improves the field by sweeps of propagation and random search. `seen` is the level, perhaps with noise on it.
+    pub fn search(&mut self, seen: &Level, how: &Search) {
+        for sweep in 0..how.sweeps {
+            let better: Vec<(u32, f32)> = (0..self.source.len())
+                .into_par_iter()
+                .map(|i| self.improved(seen, how, sweep, i))
+                .collect();
+            for (i, (source, distance)) in better.into_iter().enumerate() {
+                self.source[i] = source;
+                self.distance[i] = distance;
+            }
+        }
+    }
+
+    /// The best source for query `i` among its own, its neighbours' and random ones.
+    fn improved(&self, level: &Level, how: &Search, sweep: usize, i: usize) -> (u32, f32) {
+        let w = level.width;
+        let q = level.queries[i];
+        let (x, y) = (q as usize % w, q as usize / w);
+        let side = w.max(level.height) as f32;
+        let price = |s: u32| {
+            let (dx, dy) = (
+                x as f32 - (s as usize % w) as f32,
+                y as f32 - (s as usize / w) as f32,
+            );
+            1.0 + how.nearness * (dx * dx + dy * dy).sqrt() / side
+        };
+        let mut best = self.source[i];
+        let mut d = distance(level, q, best, f32::INFINITY);
+        // The small constant lets price decide between perfect matches.
+        let mut score = (d + 1e-6) * price(best);
+        let mut consider = |s: u32, best: &mut u32| {
+            if s == *best {
+                return;
+            }
+            let price = price(s);
+            let e = distance(level, q, s, score / price);
+            if (e + 1e-6) * price < score {
+                (*best, d, score) = (s, e, (e + 1e-6) * price);
+            }
+        };
+        let far = [1isize, 4, 2, 8][sweep % 4];
+        for step in if far == 1 { vec![1] } else { vec![1, far] } {
+            for (dx, dy) in [(step, 0), (-step, 0), (0, step), (0, -step)] {
+                let (Some(nx), Some(ny)) = (x.checked_add_signed(dx), y.checked_add_signed(dy))
+                else {
+                    continue;
+                };
+                if nx >= w || ny >= level.height || self.slot[ny * w + nx] == NONE {
+                    continue;
+                }
+                let theirs = self.source[self.slot[ny * w + nx] as usize];
+                if let Some(s) = moved(level, theirs, -dx, -dy) {
+                    consider(s, &mut best);
+                }
+            }
+        }
+        let mut h = mix(how.seed ^ (u64::from(q) << 20) ^ sweep as u64);
+        let mut radius = how.radius as isize;
+        while radius >= 1 {
+            h = mix(h);
+            let span = (2 * radius + 1) as u64;
+            let (dx, dy) = (
+                (h % span) as isize - radius,
+                ((h >> 32) % span) as isize - radius,
+            );
+            if let Some(s) = moved(level, best, dx, dy) {
+                consider(s, &mut best);
+            }
+            radius /= 2;
+        }
+        for _ in 0..how.global {
+            h = mix(h);
+            consider(
+                level.sources[(h % level.sources.len() as u64) as usize],
+                &mut best,
+            );
+        }
+        (best, d)
+    }
+}

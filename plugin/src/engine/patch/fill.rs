@@ -1,0 +1,284 @@
+//! Filling a hole from the rest of the picture by patch diffusion, coarse to fine.
+//!
+//! The score of the model is exact (arXiv 2606.04299): the denoised value of a patch y at noise σ is the posterior mean
+//! Σ softmax(−‖y − pᵢ‖² / 2σ²) pᵢ over the picture's own patches pᵢ. On each scale the estimate is noised, each patch
+//! finds its nearest known patches (those of all overlapping queries take part in the mean, weighted by the softmax), and
+//! the mean becomes the next estimate with less noise. As σ → 0 the mean becomes one nearest patch, which is what the
+//! last rounds copy; the copies are then joined along their gradients.
+
+use rayon::prelude::*;
+
+use super::blend;
+use super::field::{Field, NONE, Search, mix};
+use super::level::{Level, RADIUS, Start, Texel, pyramid};
+use crate::canvas::{Grid, Image};
+use crate::{Error, Result};
+
+/// Rounds of noising and denoising on the coarsest scale, where everything is decided.
+const COARSE_ROUNDS: usize = 20;
+/// Rounds on every finer scale.
+const ROUNDS: usize = 4;
+/// Sweeps of the search in each round.
+const SWEEPS: usize = 4;
+/// Rounds of copying at the end.
+const COPY_ROUNDS: usize = 2;
+/// Noise at the start of the coarsest scale, in units of the working space; half of it on finer scales.
+const NOISE: f32 = 0.03;
+/// Width of the votes, in texels: a Gaussian that favours the middle of a patch.
+const VOTE_WIDTH: f32 = 3.0;
+
+/// What a fill may use and how it begins.
+#[derive(Debug, Clone, Copy)]
+pub struct Fill {
+    /// What the hole holds at the start.
+    pub start: Start,
+    /// Price of distance between a place and its source (see [`Search::nearness`]); 10 by measurement for photos.
+    pub nearness: f32,
+    /// Same seed, same pixels.
+    pub seed: u64,
+}
+
+/// Told after every round: the share of the work that is done (0 to 1), and the estimate at the present scale.
+pub type Report<'a> = dyn FnMut(f32, &Level) -> Result<()> + 'a;
+
+/// Fills `hole` from pixels that are neither in `hole` nor in `excluded` (all of one size); every other pixel is returned
+/// as it is. A caller error if there is nothing to fill from.
+pub fn fill(
+    image: &Image,
+    hole: &Grid<bool>,
+    excluded: &Grid<bool>,
+    how: &Fill,
+    report: &mut Report<'_>,
+) -> Result<Image> {
+    if !hole.data().contains(&true) {
+        return Ok(image.clone());
+    }
+    if hole
+        .data()
+        .iter()
+        .zip(excluded.data())
+        .all(|(h, e)| *h || *e)
+    {
+        return Err(Error::caller(
+            "there is nothing to restore the background from: the selection covers everything around it; select less",
+        ));
+    }
+    let mut levels = pyramid(image, hole, excluded, how.start);
+    let top = levels.len() - 1;
+    // A sweep costs about the same per query on every scale; joining costs about as much as one round of the finest.
+    let rounds = |l: usize| if l == top { COARSE_ROUNDS } else { ROUNDS };
+    let work: usize = levels
+        .iter()
+        .enumerate()
+        .map(|(l, v)| v.queries.len() * rounds(l))
+        .sum();
+    let work = (work + 2 * levels[0].queries.len()).max(1) as f32;
+    let mut done = 0.0f32;
+    let mut field: Option<Field> = None;
+    let mut mean: Vec<Texel> = Vec::new();
+    for l in (0..=top).rev() {
+        let seed = mix(how.seed ^ ((l as u64) << 32));
+        let (finer, coarser) = levels.split_at_mut(l + 1);
+        let level = &mut finer[l];
+        if level.queries.is_empty() || level.sources.is_empty() {
+            // Too small for patches: the harmonic guess stands.
+            mean.clone_from(&level.texels);
+            continue;
+        }
+        let mut f = match (&field, coarser.first()) {
+            (Some(f), Some(coarse)) => {
+                let f = f.refined(coarse, level, seed);
+                vote(level, &f, Softmax::Off);
+                f
+            }
+            _ => Field::random(level, seed),
+        };
+        let rounds = rounds(l);
+        for round in 0..rounds {
+            let sigma =
+                NOISE * (1.0 - round as f32 / rounds as f32) * if l == top { 1.0 } else { 0.5 };
+            let seed = mix(seed ^ round as u64);
+            let noisy = with_noise(level, sigma, seed);
+            let (global, radius) = if l == top {
+                (8, level.width.max(level.height) / 2)
+            } else {
+                (1, 16)
+            };
+            f.search(
+                &noisy,
+                &Search {
+                    sweeps: SWEEPS,
+                    nearness: how.nearness,
+                    global,
+                    radius,
+                    seed,
+                },
+            );
+            vote(level, &f, Softmax::On);
+            done += level.queries.len() as f32;
+            report(done / work, level)?;
+        }
+        if l == 0 {
+            mean.clone_from(&level.texels);
+            for round in 0..COPY_ROUNDS {
+                copy(level, &f);
+                let seed = mix(seed ^ 0x0C0F ^ round as u64);
+                f.search(
+                    level,
+                    &Search {
+                        sweeps: 2,
+                        nearness: how.nearness,
+                        global: 0,
+                        radius: 4,
+                        seed,
+                    },
+                );
+            }
+            done += level.queries.len() as f32;
+            report(done / work, level)?;
+        }
+        field = Some(f);
+    }
+    let from = match &field {
+        Some(f) if f.slot.len() == levels[0].hole.len() => origins(&levels[0], f),
+        _ => vec![NONE; levels[0].hole.len()],
+    };
+    blend::join(image, hole, &from, &mean)
+}
+
+/// The level with Gaussian-like noise of standard deviation `sigma` on the hole's colours.
+fn with_noise(level: &Level, sigma: f32, seed: u64) -> Level {
+    let mut noisy = level.clone();
+    noisy
+        .texels
+        .par_iter_mut()
+        .enumerate()
+        .filter(|(i, _)| level.hole[*i])
+        .for_each(|(i, t)| {
+            for (c, v) in t.iter_mut().enumerate().take(3) {
+                // The sum of four uniform numbers, scaled to variance 1.
+                let h = mix(seed ^ ((i as u64) << 2) ^ c as u64);
+                let sum: f32 = (0..4)
+                    .map(|k| ((h >> (16 * k)) & 0xffff) as f32 / 65536.0 - 0.5)
+                    .sum();
+                *v += sigma * sum * 1.732;
+            }
+        });
+    noisy
+}
+
+/// For every place: the place its texel is copied from; its own outside the hole.
+fn origins(level: &Level, field: &Field) -> Vec<u32> {
+    let (w, h) = (level.width, level.height);
+    (0..w * h)
+        .into_par_iter()
+        .map(|p| {
+            if !level.hole[p] {
+                return p as u32;
+            }
+            // Patches do not reach over the picture's edge: there, the nearest one inside speaks.
+            let (x, y) = (p % w, p / w);
+            let (qx, qy) = (
+                x.clamp(RADIUS, w - 1 - RADIUS),
+                y.clamp(RADIUS, h - 1 - RADIUS),
+            );
+            let slot = field.slot[qy * w + qx];
+            if slot == NONE {
+                return NONE;
+            }
+            let source = field.source[slot as usize] as usize;
+            ((source / w + y - qy) * w + source % w + x - qx) as u32
+        })
+        .collect()
+}
+
+fn copy(level: &mut Level, field: &Field) {
+    for (p, from) in origins(level, field).into_iter().enumerate() {
+        if level.hole[p] && from != NONE {
+            level.texels[p] = level.texels[from as usize];
+        }
+    }
+}
+
+/// Whether votes are weighted by how well their patch fits.
+#[derive(Clone, Copy, PartialEq)]
+enum Softmax {
+    On,
+    Off,
+}
+
+/// Each unknown texel becomes the posterior mean: what the patches over it say, weighted by fit and by closeness to the
+/// patch's middle.
+fn vote(level: &mut Level, field: &Field, softmax: Softmax) {
+    let (w, h) = (level.width, level.height);
+    let r = RADIUS as isize;
+    let beta = match softmax {
+        Softmax::Off => 0.0,
+        // 2σ² is the third quartile of the distances: most patches take part, misfits do not.
+        Softmax::On => {
+            let mut d: Vec<f32> = field
+                .distance
+                .iter()
+                .copied()
+                .filter(|d| d.is_finite())
+                .collect();
+            if d.is_empty() {
+                0.0
+            } else {
+                let k = d.len() * 3 / 4;
+                1.0 / d.select_nth_unstable_by(k, f32::total_cmp).1.max(1e-6)
+            }
+        }
+    };
+    let fit: Vec<f32> = field
+        .distance
+        .iter()
+        .map(|d| {
+            if beta > 0.0 {
+                (-(d * beta).min(20.0)).exp()
+            } else {
+                1.0
+            }
+        })
+        .collect();
+    let middle: Vec<f32> = (-r..=r)
+        .flat_map(|dy| {
+            (-r..=r).map(move |dx| {
+                (-((dx * dx + dy * dy) as f32) / (2.0 * VOTE_WIDTH * VOTE_WIDTH)).exp()
+            })
+        })
+        .collect();
+    let told = |p: usize| -> Option<Texel> {
+        if !level.hole[p] {
+            return None;
+        }
+        let (x, y) = (p % w, p / w);
+        let (mut sum, mut total) = ([0.0f32; 4], 0.0f32);
+        for dy in -r..=r {
+            for dx in -r..=r {
+                let (Some(qx), Some(qy)) = (x.checked_add_signed(dx), y.checked_add_signed(dy))
+                else {
+                    continue;
+                };
+                if qx >= w || qy >= h || field.slot[qy * w + qx] == NONE {
+                    continue;
+                }
+                let slot = field.slot[qy * w + qx] as usize;
+                let at = field.source[slot] as isize - dy * w as isize - dx;
+                let weight = middle[((dy + r) * (2 * r + 1) + dx + r) as usize] * fit[slot];
+                let t = level.texels[at as usize];
+                for c in 0..4 {
+                    sum[c] += weight * t[c];
+                }
+                total += weight;
+            }
+        }
+        (total > 0.0).then(|| sum.map(|v| v / total))
+    };
+    let means: Vec<Option<Texel>> = (0..w * h).into_par_iter().map(told).collect();
+    for (t, mean) in level.texels.iter_mut().zip(means) {
+        if let Some(mean) = mean {
+            *t = mean;
+        }
+    }
+}
