@@ -9,6 +9,7 @@
 mod cli {
     pub mod bad_input;
     pub mod batch;
+    pub mod hostile;
     pub mod results;
     pub mod tool;
 }

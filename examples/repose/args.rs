@@ -50,7 +50,7 @@ pub struct Global {
     /// Print the result as JSON on stdout and progress as JSON lines on stderr
     #[arg(long, global = true)]
     pub json: bool,
-    /// Print nothing but errors
+    /// Print nothing but errors, and the result if --json asks for it
     #[arg(long, short, global = true)]
     pub quiet: bool,
 }

@@ -41,9 +41,12 @@ impl Ui {
 
     /// A sentence in passing.
     pub fn note(self, text: &str) {
+        if self.quiet {
+            return;
+        }
         if self.json {
             say(&mut stderr(), &json!({ "note": text }).to_string());
-        } else if !self.quiet {
+        } else {
             say(&mut stderr(), text);
         }
     }
@@ -115,6 +118,9 @@ impl Ui {
     }
 
     fn progress(self, bar: &ProgressBar, what: &str, status: &Status, new_stage: bool) {
+        if self.quiet {
+            return;
+        }
         if self.json {
             let line = json!({ "progress": {
                 "job": what,
@@ -126,7 +132,7 @@ impl Ui {
             say(&mut stderr(), &line.to_string());
         } else if bar.is_hidden() {
             // A log has no room for a bar.
-            if new_stage && !self.quiet {
+            if new_stage {
                 say(&mut stderr(), &format!("{what}: {}", status.stage));
             }
         } else {
