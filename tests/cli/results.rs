@@ -365,8 +365,17 @@ fn selections_of_every_kind() {
         |x, y| cover(x, y) > 0.0,
     );
     // The picture's own alpha.
-    desk.repose(&["erase", "cut.png", "-s", "alpha", "-o", "out.png"])
-        .expect(0);
+    desk.repose(&[
+        "learn",
+        "cut.png",
+        "-s",
+        "alpha",
+        "--name",
+        "cut",
+        "--consent",
+        "a drawn disc",
+    ])
+    .expect(0);
 }
 
 #[test]
