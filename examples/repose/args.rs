@@ -211,7 +211,8 @@ pub struct Varying {
 /// Where results go.
 #[derive(Debug, Clone, Args)]
 pub struct Output {
-    /// The result: .ora (layers), .png or .tif; several candidates are layers, or files with -1, -2 …
+    /// The result: .ora (layers), .png or .tif, with the picture's precision and profile and the edit's history; several
+    /// candidates are layers, or files with -1, -2 …; camera data (EXIF) is not copied
     #[arg(long, short, value_name = "FILE")]
     pub out: PathBuf,
     /// Before and after, side by side, as a PNG
@@ -358,7 +359,7 @@ pub enum Subjects {
         #[command(flatten)]
         consent: ConsentArgs,
     },
-    /// What was done with the subjects, and whether the log is whole
+    /// What was done with the subjects (`verify` checks that nothing was changed in it)
     Log {
         /// Only this subject
         name: Option<String>,

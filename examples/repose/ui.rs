@@ -109,7 +109,8 @@ impl Ui {
         if self.json || self.quiet || !stderr().is_terminal() {
             return ProgressBar::hidden();
         }
-        let bar = ProgressBar::new(0);
+        // A bar of no length would look full.
+        let bar = ProgressBar::new(1);
         if let Ok(style) = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} {msg}") {
             bar.set_style(style);
         }
@@ -136,7 +137,7 @@ impl Ui {
                 say(&mut stderr(), &format!("{what}: {}", status.stage));
             }
         } else {
-            bar.set_length(status.total.into());
+            bar.set_length(u64::from(status.total).max(1));
             bar.set_position(status.done.into());
             bar.set_message(match status.eta {
                 Some(eta) => format!("{}, {} left", status.stage, HumanDuration(eta)),
