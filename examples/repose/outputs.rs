@@ -1,5 +1,6 @@
 //! Where results go: checked before the work begins, written when it is done.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use repose_host::Job;
@@ -34,7 +35,7 @@ pub struct Saved {
 }
 
 impl Plan {
-    /// Checks that `output` can hold the results for `picture` and does not overwrite an input.
+    /// Checks that `output` can hold the results for `picture` and does not overwrite an input; makes missing folders.
     pub fn new(
         output: &Output,
         candidates: u32,
@@ -60,6 +61,18 @@ impl Plan {
         let mut written = plan.files(candidates);
         written.extend(plan.before_after.clone());
         written.extend(plan.save_request.clone());
+        // Before the work, so that a folder which cannot be made costs nobody the wait; names are compared below
+        // by the folders they are really in.
+        for path in &written {
+            if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
+                fs::create_dir_all(folder).map_err(|e| {
+                    Failure::file(
+                        path,
+                        format!("its folder does not exist and cannot be made: {e}"),
+                    )
+                })?;
+            }
+        }
         for (i, path) in written.iter().enumerate() {
             if let Some(input) = inputs.iter().find(|input| same(input, path)) {
                 return Err(Failure::usage(format!(
@@ -73,10 +86,6 @@ impl Plan {
                     "{}: two results cannot have one name",
                     path.display()
                 )));
-            }
-            let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
-            if folder.is_some_and(|f| !f.is_dir()) {
-                return Err(Failure::file(path, "its folder does not exist"));
             }
         }
         Ok(plan)

@@ -82,7 +82,7 @@ fn exit_codes_say_who_can_act() {
             "-s",
             "photo_mask.png",
             "-o",
-            "no/folder.png"
+            "photo.png/out.png"
         ]),
         3
     );

@@ -226,11 +226,11 @@ fn one_call_learns_and_poses() {
         "--pin",
         "34,36@20",
         "--out",
-        "out.png",
+        "new/folder/out.png",
         "--quiet",
     ])
     .expect(0);
-    let (after, _, xmp) = decode(&desk.path("out.png"));
+    let (after, _, xmp) = decode(&desk.path("new/folder/out.png"));
     same_outside(&photo8().into(), &after, may_change);
     has_history(xmp.as_deref(), "repose");
     let list = desk
