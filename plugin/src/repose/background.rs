@@ -4,6 +4,7 @@ use crate::Result;
 use crate::canvas::{Canvas, Grid, Image, Mask, Rect, context};
 use crate::engine::patch::fill::{Fill, fill};
 use crate::engine::patch::level::{Level, Start};
+use crate::learn::matte::FAINT;
 
 /// Share of the edit's longer side that is looked at around it.
 const CONTEXT: f32 = 0.75;
@@ -12,7 +13,8 @@ const CONTEXT_MIN: usize = 320;
 /// See [`Search::nearness`](crate::engine::patch::field::Search::nearness); by measurement on 20 photos.
 const NEARNESS: f32 = 10.0;
 
-/// The pixels of `rect` with everything under `removal` (same size) replaced by background. Pixels under `removal` and
+/// The pixels of `rect` with everything under `removal` (same size) replaced by background;
+/// where `removal` is faint there is nothing to replace, and the picture itself is what is wanted. Pixels under `removal` and
 /// transparent pixels are never used as a source. `report` is told the share that is done and the estimate.
 pub fn restore(
     canvas: &Canvas<'_>,
@@ -27,7 +29,7 @@ pub fn restore(
     let (dx, dy) = (rect.x - around.x, rect.y - around.y);
     let hole = Grid::from_fn(around.width, around.height, |x, y| {
         let inside = x >= dx && y >= dy && x < dx + rect.width && y < dy + rect.height;
-        inside && removal.at(x - dx, y - dy) > 0.0
+        inside && removal.at(x - dx, y - dy) >= FAINT
     });
     let clear = match canvas.alpha(around) {
         Some(alpha) => alpha.map(|&a| a <= 0.0),

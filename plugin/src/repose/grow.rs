@@ -8,7 +8,7 @@ use crate::engine::patch::level::Start;
 use crate::learn::WHOLE;
 
 /// Stretch from which texture is renewed: below it, resampling blurs less than the eye sees.
-const TOO_MUCH: f32 = 1.3;
+const TOO_MUCH: f32 = 1.6;
 /// The most pixels of other pictures that patches are searched in.
 const MOST_SOURCE: usize = 1 << 21;
 

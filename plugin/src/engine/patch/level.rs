@@ -19,7 +19,7 @@ const LIVELINESS: f32 = 8.0;
 const START_THICKNESS: u32 = 8;
 
 /// Levels in a repair that keeps the given picture's own structure.
-const REPAIR_LEVELS: usize = 3;
+const REPAIR_LEVELS: usize = 2;
 
 /// What the fill begins with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
