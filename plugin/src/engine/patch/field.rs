@@ -73,12 +73,11 @@ fn distance(level: &Level, a: u32, b: u32, limit: f32) -> f32 {
     sum / (SIDE * SIDE) as f32
 }
 
-/// `place` moved by (dx, dy), if that is the centre of a usable patch.
+/// `place` moved by (dx, dy), if that is the centre of a usable patch. Over the side of the picture, the next row is as
+/// good: any usable patch may be tried.
 fn moved(level: &Level, place: u32, dx: isize, dy: isize) -> Option<u32> {
-    let x = (place as usize % level.width).checked_add_signed(dx)?;
-    let y = (place as usize / level.width).checked_add_signed(dy)?;
-    let at = y * level.width + x;
-    (x < level.width && y < level.height && level.usable[at]).then_some(at as u32)
+    let at = (place as usize).checked_add_signed(dy * level.width as isize + dx)?;
+    (level.usable.get(at) == Some(&true)).then_some(at as u32)
 }
 
 impl Field {
@@ -146,14 +145,15 @@ impl Field {
 
     /// Improves the field by sweeps of propagation and random search. `seen` is the level, perhaps with noise on it.
     pub fn search(&mut self, seen: &Level, how: &Search) {
+        let mut better = vec![(NONE, f32::INFINITY); self.source.len()];
         for sweep in 0..how.sweeps {
-            let better: Vec<(u32, f32)> = (0..self.source.len())
-                .into_par_iter()
-                .map(|i| self.improved(seen, how, sweep, i))
-                .collect();
-            for (i, (source, distance)) in better.into_iter().enumerate() {
-                self.source[i] = source;
-                self.distance[i] = distance;
+            better
+                .par_iter_mut()
+                .enumerate()
+                .for_each(|(i, out)| *out = self.improved(seen, how, sweep, i));
+            for (i, (source, distance)) in better.iter().enumerate() {
+                self.source[i] = *source;
+                self.distance[i] = *distance;
             }
         }
     }
@@ -163,16 +163,18 @@ impl Field {
         let w = level.width;
         let q = level.queries[i];
         let (x, y) = (q as usize % w, q as usize / w);
-        let side = w.max(level.height) as f32;
+        let per_texel = how.nearness / w.max(level.height) as f32;
+        let (stride, at) = (w as u32, (x as f32, y as f32));
         let price = |s: u32| {
-            let (dx, dy) = (
-                x as f32 - (s as usize % w) as f32,
-                y as f32 - (s as usize / w) as f32,
-            );
-            1.0 + how.nearness * (dx * dx + dy * dy).sqrt() / side
+            let (dx, dy) = (at.0 - (s % stride) as f32, at.1 - (s / stride) as f32);
+            1.0 + per_texel * (dx * dx + dy * dy).sqrt()
         };
         let mut best = self.source[i];
-        let mut d = distance(level, q, best, f32::INFINITY);
+        // The level is the same in all sweeps of a search: only the first has to look again.
+        let mut d = match sweep {
+            0 => distance(level, q, best, f32::INFINITY),
+            _ => self.distance[i],
+        };
         // The small constant lets price decide between perfect matches.
         let mut score = (d + 1e-6) * price(best);
         let mut consider = |s: u32, best: &mut u32| {
@@ -185,8 +187,8 @@ impl Field {
                 (*best, d, score) = (s, e, (e + 1e-6) * price);
             }
         };
-        let far = [1isize, 4, 2, 8][sweep % 4];
-        for step in if far == 1 { vec![1] } else { vec![1, far] } {
+        let steps: &[isize] = [&[1][..], &[1, 4], &[1, 2], &[1, 8]][sweep % 4];
+        for &step in steps {
             for (dx, dy) in [(step, 0), (-step, 0), (0, step), (0, -step)] {
                 let (Some(nx), Some(ny)) = (x.checked_add_signed(dx), y.checked_add_signed(dy))
                 else {

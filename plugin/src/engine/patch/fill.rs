@@ -75,6 +75,7 @@ pub fn fill(
     let work = (work + 2 * levels[0].queries.len()).max(1) as f32;
     let mut done = 0.0f32;
     let mut field: Option<Field> = None;
+    // The estimate of the finest level that was worked on, in the order of its `open`.
     let mut mean: Vec<Texel> = Vec::new();
     for l in (0..=top).rev() {
         let seed = mix(how.seed ^ ((l as u64) << 32));
@@ -82,7 +83,7 @@ pub fn fill(
         let level = &mut finer[l];
         if level.queries.is_empty() || level.sources.is_empty() {
             // Too small for patches: the harmonic guess stands.
-            mean.clone_from(&level.texels);
+            mean = open_texels(level);
             continue;
         }
         let mut f = match (&field, coarser.first()) {
@@ -98,14 +99,14 @@ pub fn fill(
             let sigma =
                 NOISE * (1.0 - round as f32 / rounds as f32) * if l == top { 1.0 } else { 0.5 };
             let seed = mix(seed ^ round as u64);
-            let noisy = with_noise(level, sigma, seed);
+            let clean = add_noise(level, sigma, seed);
             let (global, radius) = if l == top {
                 (8, level.width.max(level.height) / 2)
             } else {
                 (1, 16)
             };
             f.search(
-                &noisy,
+                level,
                 &Search {
                     sweeps: SWEEPS,
                     nearness: how.nearness,
@@ -114,12 +115,13 @@ pub fn fill(
                     seed,
                 },
             );
+            put(level, &clean);
             vote(level, &f, Softmax::On);
             done += level.queries.len() as f32;
             report(done / work, level)?;
         }
         if l == 0 {
-            mean.clone_from(&level.texels);
+            mean = open_texels(level);
             for round in 0..COPY_ROUNDS {
                 copy(level, &f);
                 let seed = mix(seed ^ 0x0C0F ^ round as u64);
@@ -141,43 +143,57 @@ pub fn fill(
     }
     let from = match &field {
         Some(f) if f.slot.len() == levels[0].hole.len() => origins(&levels[0], f),
-        _ => vec![NONE; levels[0].hole.len()],
+        _ => vec![NONE; levels[0].open.len()],
     };
     blend::join(image, hole, &from, &mean)
 }
 
-/// The level with Gaussian-like noise of standard deviation `sigma` on the hole's colours.
-fn with_noise(level: &Level, sigma: f32, seed: u64) -> Level {
-    let mut noisy = level.clone();
-    noisy
-        .texels
-        .par_iter_mut()
-        .enumerate()
-        .filter(|(i, _)| level.hole[*i])
-        .for_each(|(i, t)| {
+/// Puts Gaussian-like noise of standard deviation `sigma` on the hole's colours. Returns the clean ones, in the order of
+/// `Level::open`.
+fn add_noise(level: &mut Level, sigma: f32, seed: u64) -> Vec<Texel> {
+    let clean = open_texels(level);
+    let noisy: Vec<Texel> = clean
+        .par_iter()
+        .zip(&level.open)
+        .map(|(t, &p)| {
+            let mut t = *t;
             for (c, v) in t.iter_mut().enumerate().take(3) {
                 // The sum of four uniform numbers, scaled to variance 1.
-                let h = mix(seed ^ ((i as u64) << 2) ^ c as u64);
+                let h = mix(seed ^ (u64::from(p) << 2) ^ c as u64);
                 let sum: f32 = (0..4)
                     .map(|k| ((h >> (16 * k)) & 0xffff) as f32 / 65536.0 - 0.5)
                     .sum();
                 *v += sigma * sum * 1.732;
             }
-        });
-    noisy
+            t
+        })
+        .collect();
+    put(level, &noisy);
+    clean
 }
 
-/// For every place: the place its texel is copied from; its own outside the hole.
+/// The hole's texels, in the order of `Level::open`.
+fn open_texels(level: &Level) -> Vec<Texel> {
+    let texel = |&p: &u32| level.texels[p as usize];
+    level.open.iter().map(texel).collect()
+}
+
+/// Sets the hole's texels, in the order of `Level::open`.
+fn put(level: &mut Level, texels: &[Texel]) {
+    for (&p, &t) in level.open.iter().zip(texels) {
+        level.texels[p as usize] = t;
+    }
+}
+
+/// For every place of the hole, in the order of `Level::open`: the place its texel is copied from, or [`NONE`].
 fn origins(level: &Level, field: &Field) -> Vec<u32> {
     let (w, h) = (level.width, level.height);
-    (0..w * h)
-        .into_par_iter()
-        .map(|p| {
-            if !level.hole[p] {
-                return p as u32;
-            }
+    level
+        .open
+        .par_iter()
+        .map(|&p| {
             // Patches do not reach over the picture's edge: there, the nearest one inside speaks.
-            let (x, y) = (p % w, p / w);
+            let (x, y) = (p as usize % w, p as usize / w);
             let (qx, qy) = (
                 x.clamp(RADIUS, w - 1 - RADIUS),
                 y.clamp(RADIUS, h - 1 - RADIUS),
@@ -193,9 +209,9 @@ fn origins(level: &Level, field: &Field) -> Vec<u32> {
 }
 
 fn copy(level: &mut Level, field: &Field) {
-    for (p, from) in origins(level, field).into_iter().enumerate() {
-        if level.hole[p] && from != NONE {
-            level.texels[p] = level.texels[from as usize];
+    for (i, from) in origins(level, field).into_iter().enumerate() {
+        if from != NONE {
+            level.texels[level.open[i] as usize] = level.texels[from as usize];
         }
     }
 }
@@ -248,11 +264,8 @@ fn vote(level: &mut Level, field: &Field, softmax: Softmax) {
             })
         })
         .collect();
-    let told = |p: usize| -> Option<Texel> {
-        if !level.hole[p] {
-            return None;
-        }
-        let (x, y) = (p % w, p / w);
+    let told = |&p: &u32| -> Texel {
+        let (x, y) = (p as usize % w, p as usize / w);
         let (mut sum, mut total) = ([0.0f32; 4], 0.0f32);
         for dy in -r..=r {
             for dx in -r..=r {
@@ -273,12 +286,12 @@ fn vote(level: &mut Level, field: &Field, softmax: Softmax) {
                 total += weight;
             }
         }
-        (total > 0.0).then(|| sum.map(|v| v / total))
-    };
-    let means: Vec<Option<Texel>> = (0..w * h).into_par_iter().map(told).collect();
-    for (t, mean) in level.texels.iter_mut().zip(means) {
-        if let Some(mean) = mean {
-            *t = mean;
+        if total > 0.0 {
+            sum.map(|v| v / total)
+        } else {
+            level.texels[p as usize]
         }
-    }
+    };
+    let means: Vec<Texel> = level.open.par_iter().map(told).collect();
+    put(level, &means);
 }

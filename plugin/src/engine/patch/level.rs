@@ -43,6 +43,8 @@ pub struct Level {
     pub hole: Vec<bool>,
     /// Texels that may be copied.
     pub known: Vec<bool>,
+    /// Unknown texels, as a list of places.
+    pub open: Vec<u32>,
     /// Centres of patches that lie wholly on known texels.
     pub usable: Vec<bool>,
     /// The same, as a list of places.
@@ -65,6 +67,8 @@ impl Level {
             Sums::new(&hole, width, height),
         );
         let mut usable = vec![false; width * height];
+        let places = hole.iter().zip(0u32..);
+        let listed = places.filter(|(open, _)| **open).map(|(_, p)| p).collect();
         let (mut sources, mut queries) = (Vec::new(), Vec::new());
         for y in RADIUS..height.saturating_sub(RADIUS) {
             for x in RADIUS..width.saturating_sub(RADIUS) {
@@ -84,6 +88,7 @@ impl Level {
             texels,
             hole,
             known,
+            open: listed,
             usable,
             sources,
             queries,

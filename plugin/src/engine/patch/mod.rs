@@ -6,3 +6,6 @@ pub mod blend;
 pub mod field;
 pub mod fill;
 pub mod level;
+
+#[cfg(test)]
+mod tests;
