@@ -9,6 +9,10 @@ use crate::learn::WHOLE;
 
 /// Stretch from which texture is renewed: below it, resampling blurs less than the eye sees.
 const TOO_MUCH: f32 = 1.6;
+/// Gaussian width, in pixels, above which colours are the guess's.
+const SCALE: f32 = 4.0;
+/// Root mean square difference, beyond colour shift, at which a renewed place is no longer trusted.
+const MISFIT: f32 = 0.06;
 /// The most pixels of other pictures that patches are searched in.
 const MOST_SOURCE: usize = 1 << 21;
 
@@ -84,5 +88,84 @@ pub(super) fn renew_from(
         seed,
     };
     let filled = fill(&sheet, &open, &excluded, &how, &mut |done, _| report(done))?;
-    Ok(filled.crop(guess.bounds()))
+    Ok(faithful(guess, &filled.crop(guess.bounds()), hole))
+}
+
+/// `renewed` with the colours and the structure of `guess` inside `hole`: over more than a few pixels its colours are the
+/// guess's, and where no patch fitted (an eye, a letter) the guess itself stays.
+fn faithful(guess: &Image, renewed: &Image, hole: &Grid<bool>) -> Image {
+    let (w, h) = (guess.width(), guess.height());
+    let inside: Mask = hole.map(|&open| f32::from(u8::from(open)));
+    let difference = Grid::from_fn(w, h, |x, y| {
+        let (g, r) = (guess.at(x, y), renewed.at(x, y));
+        std::array::from_fn(|c| (g[c] - r[c]) * inside.at(x, y))
+    });
+    // Only the hole counts, so that nothing of its surroundings bleeds in.
+    let weight = gaussian_blur(&inside, SCALE);
+    let shift = gaussian_blur(&difference, SCALE);
+    let within = |x: usize, y: usize| shift.at(x, y).map(|v| v / weight.at(x, y).max(1e-6));
+    let misfit = Grid::from_fn(w, h, |x, y| {
+        let (d, s) = (difference.at(x, y), within(x, y));
+        (0..3).map(|c| (d[c] - s[c]).powi(2)).sum::<f32>() / 3.0 * inside.at(x, y)
+    });
+    let misfit = gaussian_blur(&misfit, SCALE);
+    Grid::from_fn(w, h, |x, y| {
+        let (g, r) = (guess.at(x, y), renewed.at(x, y));
+        if !hole.at(x, y) {
+            return r;
+        }
+        let s = within(x, y);
+        let trust =
+            1.0 / (1.0 + (misfit.at(x, y) / weight.at(x, y).max(1e-6) / (MISFIT * MISFIT)).powi(2));
+        std::array::from_fn(|c| trust * (r[c] + s[c]) + (1.0 - trust) * g[c])
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_stay_the_guess_s_and_grain_is_the_renewed_one_s() {
+        let hole = Grid::from_fn(40, 40, |x, y| (8..32).contains(&x) && (8..32).contains(&y));
+        let grain = |x: usize, y: usize| if (x + y) % 2 == 0 { 0.02 } else { -0.02 };
+        let guess: Image = Grid::new(40, 40, [0.6, 0.5, 0.4]);
+        // The renewed texture has grain, and a tint that bled in from the border.
+        let renewed: Image = Grid::from_fn(40, 40, |x, y| {
+            [0.7 + grain(x, y), 0.45 + grain(x, y), 0.3 + grain(x, y)]
+        });
+        let out = faithful(&guess, &renewed, &hole);
+        for (x, y) in [(9, 9), (20, 20), (31, 12)] {
+            for c in 0..3 {
+                let wanted = guess.at(x, y)[c] + grain(x, y);
+                assert!(
+                    (out.at(x, y)[c] - wanted).abs() < 0.01,
+                    "{:?}",
+                    out.at(x, y)
+                );
+            }
+        }
+        assert_eq!(out.at(2, 2), renewed.at(2, 2));
+    }
+
+    #[test]
+    fn where_nothing_fits_the_guess_stays() {
+        let hole = Grid::new(30, 30, true);
+        let letter: Image = Grid::from_fn(30, 30, |x, _| {
+            if (12..18).contains(&x) {
+                [0.0; 3]
+            } else {
+                [1.0; 3]
+            }
+        });
+        let mangled: Image = Grid::from_fn(30, 30, |_, y| {
+            if (12..18).contains(&y) {
+                [0.0; 3]
+            } else {
+                [1.0; 3]
+            }
+        });
+        let out = faithful(&letter, &mangled, &hole);
+        assert!((out.at(15, 4)[0] - 0.0).abs() < 0.02 && (out.at(4, 15)[0] - 1.0).abs() < 0.02);
+    }
 }
