@@ -7,9 +7,9 @@ use crate::engine::patch::level::{Level, Start};
 use crate::learn::matte::FAINT;
 
 /// Share of the edit's longer side that is looked at around it.
-const CONTEXT: f32 = 0.75;
+const CONTEXT: f32 = 1.5;
 /// The context's smallest side, in pixels.
-const CONTEXT_MIN: usize = 320;
+const CONTEXT_MIN: usize = 512;
 /// See [`Search::nearness`](crate::engine::patch::field::Search::nearness); by measurement on 20 photos.
 const NEARNESS: f32 = 10.0;
 

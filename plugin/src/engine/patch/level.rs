@@ -13,7 +13,7 @@ pub const RADIUS: usize = 3;
 
 /// Weight of liveliness (mean absolute gradient) against colour. By measurement on 20 photos: 4 leaves fills flat,
 /// 16 costs 0.3 dB.
-const LIVELINESS: f32 = 8.0;
+const LIVELINESS: f32 = 10.0;
 
 /// A hole no thicker than this (in texels, city block) is small enough to begin with: further levels invent structure.
 const START_THICKNESS: u32 = 8;
@@ -215,7 +215,7 @@ pub fn pyramid(
     let mut levels = vec![Level::new(w, h, texels, hole.data().to_vec(), known)];
     loop {
         let last = &levels[levels.len() - 1];
-        let small = last.width.min(last.height) < 48;
+        let small = last.width.min(last.height) < 32;
         let enough = match start {
             Start::Unknown => last.thickness() <= START_THICKNESS,
             Start::Guess => levels.len() >= REPAIR_LEVELS,
