@@ -128,7 +128,13 @@ mod tests {
     #[test]
     fn colours_stay_the_guess_s_and_grain_is_the_renewed_one_s() {
         let hole = Grid::from_fn(40, 40, |x, y| (8..32).contains(&x) && (8..32).contains(&y));
-        let grain = |x: usize, y: usize| if (x + y) % 2 == 0 { 0.02 } else { -0.02 };
+        let grain = |x: usize, y: usize| {
+            if (x + y).is_multiple_of(2) {
+                0.02
+            } else {
+                -0.02
+            }
+        };
         let guess: Image = Grid::new(40, 40, [0.6, 0.5, 0.4]);
         // The renewed texture has grain, and a tint that bled in from the border.
         let renewed: Image = Grid::from_fn(40, 40, |x, y| {
