@@ -26,9 +26,24 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 const CASES: [(u32, usize); 4] = [(500, 3), (1000, 3), (2000, 1), (4000, 1)];
 /// Share of the crop that the subject covers.
 const COVERED: f32 = 0.2;
-/// What one child tells: milliseconds to load the plugin and open an engine, longest other call in milliseconds, seconds to
-/// learn and to re-pose, peak memory in MiB after each, pixels revealed.
-const NUMBERS: usize = 7;
+/// What one child tells first: milliseconds to load the plugin and open an engine, to queue a re-pose and to copy the same
+/// bytes alone; seconds to learn and to re-pose, peak memory in MiB after each, pixels revealed. Then, in milliseconds, the
+/// calls of [`CALLS`].
+const NUMBERS: usize = 8;
+/// The calls that a host makes about a job, those while it runs first.
+const CALLS: [&str; 10] = [
+    "job_status while running",
+    "job_preview while running",
+    "job_status",
+    "job_preview",
+    "job_layer, all of them",
+    "job_picture",
+    "job_bytes (history)",
+    "job_bytes (XMP)",
+    "job_cancel",
+    "job_free",
+];
+const ALL: usize = NUMBERS + CALLS.len();
 
 fn main() -> Result<()> {
     let words: Vec<String> = env::args().skip(1).collect();
@@ -50,8 +65,9 @@ fn main() -> Result<()> {
 fn table(threads: u32, only: Option<u32>) -> Result<()> {
     println!("{threads} threads; a generated scene, a fifth of it revealed\n");
     println!("   crop   revealed     learn   peak      re-pose   peak    per revealed pixel");
-    let (mut open, mut call) = (0.0f64, 0.0f64);
-    let mut bars = String::new();
+    let mut open = 0.0f64;
+    let mut longest = (0.0f64, "");
+    let (mut bars, mut queueing) = (String::new(), String::new());
     for (side, runs) in CASES {
         if only.is_some_and(|only| only != side) {
             continue;
@@ -61,14 +77,24 @@ fn table(threads: u32, only: Option<u32>) -> Result<()> {
             all.push(child(side, threads)?);
         }
         open = all.iter().fold(open, |m, r| m.max(r[0]));
-        call = all.iter().fold(call, |m, r| m.max(r[1]));
         let median = |which: usize| {
             let mut values: Vec<f64> = all.iter().map(|r| r[which]).collect();
             values.sort_by(f64::total_cmp);
             values[values.len() / 2]
         };
-        let [learn, repose] = [2, 3].map(median);
-        let [learn_peak, repose_peak, revealed] = [4, 5, 6].map(median);
+        for (i, name) in CALLS.iter().enumerate() {
+            let took = median(NUMBERS + i);
+            if took > longest.0 {
+                longest = (took, name);
+            }
+        }
+        let [queue, copy] = [1, 2].map(median);
+        let [learn, repose] = [3, 4].map(median);
+        let [learn_peak, repose_peak, revealed] = [5, 6, 7].map(median);
+        queueing += &format!(
+            "  {:.2} MP {queue:.1} ms (copying {copy:.1})",
+            f64::from(side).powi(2) / 1e6
+        );
         println!(
             "{:4.2} MP  {revealed:9.0}  {learn:6.2} s {learn_peak:5.0} MiB  {repose:6.2} s {repose_peak:6.0} MiB  {:8.1} µs",
             f64::from(side).powi(2) / 1e6,
@@ -85,13 +111,17 @@ fn table(threads: u32, only: Option<u32>) -> Result<()> {
         }
     }
     println!("\nopen the plugin and an engine: {open:.1} ms (bar 50)");
-    println!("longest other call that copies no pixels: {call:.3} ms (bar 1)");
+    println!(
+        "longest other call that copies no pixels: {:.3} ms, {} (bar 1)",
+        longest.0, longest.1
+    );
+    println!("queueing a re-pose, and copying as many bytes:{queueing}");
     println!("{bars}");
     Ok(())
 }
 
 /// One case in a process of its own.
-fn child(side: u32, threads: u32) -> Result<[f64; NUMBERS]> {
+fn child(side: u32, threads: u32) -> Result<[f64; ALL]> {
     let output = Command::new(env::current_exe()?)
         .args([
             "--case",
@@ -105,7 +135,7 @@ fn child(side: u32, threads: u32) -> Result<[f64; NUMBERS]> {
         .split_whitespace()
         .map_while(|w| w.parse().ok())
         .collect();
-    <[f64; NUMBERS]>::try_from(numbers).map_err(|_| {
+    <[f64; ALL]>::try_from(numbers).map_err(|_| {
         let said = String::from_utf8_lossy(&output.stderr);
         format!(
             "the case of side {side} failed: {}: {text}{said}",
@@ -130,8 +160,7 @@ fn case(side: u32, threads: u32) -> Result<()> {
     let opened = start.elapsed();
 
     let request = LearnRequest::new(scene.picture(), scene.selection(), "ball", "my own drawing");
-    let (learn, job) = timed(|| engine.learn(&request))?;
-    drop(job);
+    let learn = timed(|| engine.learn(&request))?.took;
     let learn_peak = peak()?;
 
     let (middle, reach) = (side as f32 / 2.0, scene.radius);
@@ -149,41 +178,93 @@ fn case(side: u32, threads: u32) -> Result<()> {
     ];
     let mut request = ReposeRequest::new(scene.picture(), Some(scene.selection()), "ball");
     request.pins = &pins;
-    let (repose, job) = timed(|| engine.repose(&request))?;
+    let reposed = timed(|| engine.repose(&request))?;
     let repose_peak = peak()?;
-    let longest = longest_call(&job)?;
+    let start = Instant::now();
+    let copies = (scene.pixels.clone(), scene.mask.clone());
+    let copying = start.elapsed();
+    drop(copies);
+    let mut calls: Vec<Duration> = reposed
+        .polls
+        .into_iter()
+        .chain(calls(&reposed.job)?)
+        .collect();
+    let start = Instant::now();
+    drop(reposed.job);
+    calls.push(start.elapsed());
+    let calls: Vec<String> = calls.iter().map(|c| millis(*c).to_string()).collect();
     let revealed = scene.mask.iter().filter(|v| **v > 0).count();
     println!(
-        "{} {} {} {} {learn_peak} {repose_peak} {revealed}",
-        opened.as_secs_f64() * 1e3,
-        longest.as_secs_f64() * 1e3,
+        "{} {} {} {} {} {learn_peak} {repose_peak} {revealed} {}",
+        millis(opened),
+        millis(reposed.queued),
+        millis(copying),
         learn.as_secs_f64(),
-        repose.as_secs_f64(),
+        reposed.took.as_secs_f64(),
+        calls.join(" "),
     );
     Ok(())
 }
 
-/// Runs a job to its end: the time from the call to the end, the copying of the pixels included.
-fn timed(
-    submit: impl FnOnce() -> std::result::Result<Job, repose_host::Error>,
-) -> Result<(Duration, Job)> {
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+/// A job that was run to its end.
+struct Timed {
+    job: Job,
+    /// From the call to the end, the copying of the pixels included.
+    took: Duration,
+    /// The call alone.
+    queued: Duration,
+    /// Medians of `job_status` and `job_preview` while it ran.
+    polls: [Duration; 2],
+}
+
+fn timed(submit: impl FnOnce() -> std::result::Result<Job, repose_host::Error>) -> Result<Timed> {
     let start = Instant::now();
     let job = submit()?;
-    while !job.status()?.state.is_end() {
+    let queued = start.elapsed();
+    let mut polls = [Vec::new(), Vec::new()];
+    loop {
+        let before = Instant::now();
+        let status = job.status()?;
+        polls[0].push(before.elapsed());
+        if status.state.is_end() {
+            break;
+        }
+        if status.preview_serial > 0 {
+            let before = Instant::now();
+            let preview = job.preview();
+            polls[1].push(before.elapsed());
+            drop(preview);
+        }
         std::thread::sleep(Duration::from_millis(2));
     }
     let took = start.elapsed();
     // The state is known; this gives the reason of a failure.
     job.wait(|_| ())?;
-    Ok((took, job))
+    Ok(Timed {
+        job,
+        took,
+        queued,
+        polls: polls.map(median),
+    })
 }
 
-/// The longest of the calls a host makes about a job; each is made often and its median taken, so that another program on
-/// the same cores is not measured.
-fn longest_call(job: &Job) -> Result<Duration> {
-    let calls: [&dyn Fn() -> Result<()>; 5] = [
+/// So that another program on the same cores is not measured.
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times.get(times.len() / 2).copied().unwrap_or_default()
+}
+
+/// How long the calls about a job take that has ended, in the order of [`CALLS`], but for the last.
+fn calls(job: &Job) -> Result<[Duration; CALLS.len() - 3]> {
+    let calls: [&dyn Fn() -> Result<()>; CALLS.len() - 3] = [
         &|| job.status().map(drop).map_err(Into::into),
+        &|| job.preview().map(drop).ok_or("no preview".into()),
         &|| job.layers().map(drop).map_err(Into::into),
+        &|| job.picture().map(drop).map_err(Into::into),
         &|| job.history().map(drop).map_err(Into::into),
         &|| job.xmp().map(drop).map_err(Into::into),
         &|| {
@@ -191,18 +272,17 @@ fn longest_call(job: &Job) -> Result<Duration> {
             Ok(())
         },
     ];
-    let mut longest = Duration::ZERO;
-    for call in calls {
-        let mut took = Vec::new();
+    let mut took = [Duration::ZERO; CALLS.len() - 3];
+    for (call, took) in calls.iter().zip(&mut took) {
+        let mut times = Vec::new();
         for _ in 0..25 {
             let start = Instant::now();
             call()?;
-            took.push(start.elapsed());
+            times.push(start.elapsed());
         }
-        took.sort();
-        longest = longest.max(took[took.len() / 2]);
+        *took = median(times);
     }
-    Ok(longest)
+    Ok(took)
 }
 
 /// Peak memory of this process so far, in MiB.

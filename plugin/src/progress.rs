@@ -25,6 +25,37 @@ pub struct Snapshot {
     pub preview_serial: u64,
 }
 
+/// A picture of the work so far, ready to be handed over without further work.
+#[derive(Debug)]
+pub struct Preview {
+    /// Pixels per row, at most [`PREVIEW_SIDE`].
+    pub width: u32,
+    /// Rows, at most [`PREVIEW_SIDE`].
+    pub height: u32,
+    /// RGBA in sRGB, rows without gaps, and one NUL byte behind, as hosts get all bytes.
+    pub rgba: Arc<[u8]>,
+}
+
+impl Preview {
+    /// Scales down, rounds and clips, once for all who look.
+    fn of(image: &Image) -> Self {
+        let small = crate::canvas::fit(image, PREVIEW_SIDE);
+        // A float cast saturates, and makes 0 of NaN. `round` would be a function call for every sample.
+        let byte = |v: f32| (v * 255.0 + 0.5) as u8;
+        let pixels = small.data().iter();
+        let rgba: Vec<u8> = pixels
+            .flat_map(|[r, g, b]| [byte(*r), byte(*g), byte(*b), 255])
+            .chain([0])
+            .collect();
+        Self {
+            // Both fit: `fit` bounds them.
+            width: small.width() as u32,
+            height: small.height() as u32,
+            rgba: rgba.into(),
+        }
+    }
+}
+
 /// Shared between the job's thread (which reports) and the host (which polls and cancels).
 #[derive(Debug, Clone)]
 pub struct Progress(Arc<Shared>);
@@ -42,7 +73,7 @@ struct Shared {
 struct Detail {
     stage: &'static str,
     started: Option<Instant>,
-    preview: Option<Arc<Image>>,
+    preview: Option<Arc<Preview>>,
 }
 
 impl Default for Progress {
@@ -85,16 +116,6 @@ impl Progress {
         self.check()
     }
 
-    /// One more step is done. Returns the cancel error if the host has cancelled.
-    pub fn step(&self) -> Result<()> {
-        let total = self.0.total.load(Ordering::Relaxed);
-        let done = self.0.done.load(Ordering::Relaxed);
-        self.0
-            .done
-            .store(done.saturating_add(1).min(total), Ordering::Relaxed);
-        self.check()
-    }
-
     /// A share of the whole job is done, 0 to 1; never goes back. Returns the cancel error if the host has cancelled.
     pub fn reach(&self, share: f32) -> Result<()> {
         let total = self.0.total.load(Ordering::Relaxed);
@@ -124,13 +145,13 @@ impl Progress {
 
     /// Shows a picture of the work so far, in the working colour space; larger ones are scaled down to [`PREVIEW_SIDE`].
     pub fn preview(&self, image: &Image) {
-        let small = crate::canvas::fit(image, PREVIEW_SIDE);
-        self.detail().preview = Some(Arc::new(small));
+        let preview = Arc::new(Preview::of(image));
+        self.detail().preview = Some(preview);
         self.0.serial.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The newest preview, if any.
-    pub fn latest_preview(&self) -> Option<Arc<Image>> {
+    pub fn latest_preview(&self) -> Option<Arc<Preview>> {
         self.detail().preview.clone()
     }
 
@@ -154,5 +175,27 @@ impl Progress {
             eta,
             preview_serial: self.0.serial.load(Ordering::Relaxed),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_preview_is_small_and_ready_for_hosts() {
+        let image = Image::from_fn(1024, 512, |x, _| match x {
+            0..512 => [2.0, -1.0, 0.5],
+            _ => [f32::NAN, f32::INFINITY, 1.0 / 255.0],
+        });
+        let progress = Progress::new();
+        progress.preview(&image);
+        let shown = progress.latest_preview().expect("it was just made");
+        assert_eq!((shown.width, shown.height), (512, 256));
+        assert_eq!(shown.rgba.len(), 512 * 256 * 4 + 1);
+        assert_eq!(shown.rgba[..4], [255, 0, 128, 255]);
+        assert_eq!(shown.rgba[512 * 4 - 4..512 * 4], [0, 255, 1, 255]);
+        assert_eq!(shown.rgba.last(), Some(&0));
+        assert_eq!(progress.snapshot().preview_serial, 1);
     }
 }

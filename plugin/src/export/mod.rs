@@ -28,6 +28,9 @@ const DEFAULT_QUEUE: u32 = 16;
 /// More than this of threads or waiting jobs is a mistake.
 const MAX_COUNT: u32 = 1024;
 
+/// A picture of more bytes than this is not given back while the host waits.
+const LARGE: usize = 8 << 20;
+
 /// What stands behind a `ReposeEngine *`.
 struct Engine {
     queue: Queue<Request, Finished>,
@@ -191,15 +194,15 @@ unsafe extern "C" fn job_preview(
         output::check(width, "width")?;
         output::check(height, "height")?;
         output::check(pixels, "pixels")?;
-        let image = shared(job)?
+        let preview = shared(job)?
             .progress()
             .latest_preview()
             .ok_or_else(|| Error::caller("there is no preview yet"))?;
-        let shown = output::bytes(output::rgba(&image));
+        let shown = output::shared(Arc::clone(&preview.rgba));
         // SAFETY: checked above; the host promises that a number may be written there.
-        unsafe { width.write(image.width() as u32) };
+        unsafe { width.write(preview.width) };
         // SAFETY: as above.
-        unsafe { height.write(image.height() as u32) };
+        unsafe { height.write(preview.height) };
         // SAFETY: as above, a pointer.
         unsafe { pixels.write(shown) };
         Ok(())
@@ -264,8 +267,20 @@ unsafe extern "C" fn job_free(job: *mut abi::Job) {
         // SAFETY: it came from submit, and the host promises that this is its last use.
         let job = unsafe { Arc::from_raw(job.cast::<SharedJob>()) };
         job.cancel();
+        forget(job);
         Ok(())
     });
+}
+
+/// Drops a job. The system takes milliseconds to take back a large picture and its layers: a thread waits for that, not
+/// the host.
+fn forget(job: Arc<SharedJob>) {
+    if job.request().picture().bytes.len() > LARGE {
+        // Where there is no thread to be had, the closure is dropped here, and the job with it.
+        let _detached = std::thread::Builder::new()
+            .name("repose-free".into())
+            .spawn(move || drop(job));
+    }
 }
 
 unsafe extern "C" fn library_command(

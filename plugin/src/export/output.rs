@@ -2,13 +2,14 @@
 
 use std::ffi::{c_char, c_void};
 use std::ptr;
+use std::sync::Arc;
 
 use repose_host::abi;
 
 use super::SharedJob;
 use super::input::{self, Sized1};
 use crate::Result;
-use crate::canvas::{Image, Raster, Space};
+use crate::canvas::{Raster, Space};
 use crate::job::State;
 use crate::work::FinishedLayer;
 
@@ -16,7 +17,14 @@ use crate::work::FinishedLayer;
 #[repr(C)]
 struct Owned {
     head: abi::Bytes,
-    store: Vec<u8>,
+    store: Store,
+}
+
+/// Who keeps the bytes until they are given back.
+#[expect(dead_code, reason = "held for what they own, and only dropped")]
+enum Store {
+    Own(Vec<u8>),
+    Shared(Arc<[u8]>),
 }
 
 /// Hands bytes to a host, with a NUL behind them; [`free`] takes them back.
@@ -27,11 +35,24 @@ pub(super) fn bytes(mut store: Vec<u8>) -> *mut abi::Bytes {
         data: store.as_ptr().cast::<c_char>(),
         size,
     };
+    handed(head, Store::Own(store))
+}
+
+/// Hands bytes to a host without a copy. Their last one is the NUL behind them; hosts promise never to write.
+pub(super) fn shared(store: Arc<[u8]>) -> *mut abi::Bytes {
+    let head = abi::Bytes {
+        data: store.as_ptr().cast::<c_char>(),
+        size: store.len().saturating_sub(1),
+    };
+    handed(head, Store::Shared(store))
+}
+
+fn handed(head: abi::Bytes, store: Store) -> *mut abi::Bytes {
     Box::into_raw(Box::new(Owned { head, store })).cast()
 }
 
 /// # Safety
-/// `bytes` is null or came from [`bytes`], and is not used again.
+/// `bytes` is null or came from [`bytes`] or [`shared`], and is not used again.
 pub(super) unsafe fn free(bytes: *mut abi::Bytes) {
     if !bytes.is_null() {
         // SAFETY: the caller's promise.
@@ -145,15 +166,4 @@ fn space(space: &Space) -> (u32, *const c_void, usize) {
         Space::LinearSrgb => (abi::SPACE_LINEAR_SRGB, ptr::null(), 0),
         Space::Icc(profile) => (abi::SPACE_ICC, profile.as_ptr().cast(), profile.len()),
     }
-}
-
-/// A working picture as RGBA bytes in sRGB.
-pub(super) fn rgba(image: &Image) -> Vec<u8> {
-    // A float cast saturates, and makes 0 of NaN.
-    let byte = |v: f32| (v * 255.0).round() as u8;
-    image
-        .data()
-        .iter()
-        .flat_map(|[r, g, b]| [byte(*r), byte(*g), byte(*b), 255])
-        .collect()
 }

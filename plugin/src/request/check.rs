@@ -1,7 +1,7 @@
 //! What every request must be, wherever it comes from. Limits are those of `repose.h`.
 
 use super::{Erase, Learn, Pin, Placement, Repose, Request};
-use crate::canvas::{MAX_PIXELS, Raster, Selection, Space};
+use crate::canvas::{MAX_PIXELS, Mask, Raster, Selection, Space};
 use crate::{Error, Result};
 
 /// Most results of one job.
@@ -18,7 +18,7 @@ const MAX_TEXT: usize = 64 * 1024;
 const MAX_PROFILE: usize = 64 << 20;
 
 impl Request {
-    /// Checks everything that does not need a look at the library.
+    /// Checks everything that needs no look at the library or at every pixel; its time does not grow with the picture.
     ///
     /// # Errors
     /// `Caller`, saying what was expected and what came; `Refused` where consent is missing.
@@ -148,15 +148,16 @@ fn selection(selection: &Selection, picture: &Raster) -> Result<()> {
     if (selection.mask.width(), selection.mask.height()) != (rect.width, rect.height) {
         return Err(Error::caller("the selection's size and its values differ"));
     }
-    if !selection
-        .mask
-        .data()
-        .iter()
-        .all(|v| (0.0..=1.0).contains(v))
-    {
+    Ok(())
+}
+
+/// What the values of a saved selection must be. A host's are made so while they are copied: no second look at every
+/// pixel keeps the host waiting.
+pub(super) fn values(mask: &Mask) -> Result<()> {
+    if !mask.data().iter().all(|v| (0.0..=1.0).contains(v)) {
         return Err(Error::caller("the selection's values must be 0 to 1"));
     }
-    if selection.mask.support().width == 0 {
+    if mask.support().width == 0 {
         return Err(empty_selection());
     }
     Ok(())

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use safetensors::tensor::{Dtype, TensorInfo, TensorView};
 use serde::{Deserialize, Serialize};
 
-use super::{Erase, Learn, Pin, Placement, Refine, Repose, Request};
+use super::{Erase, Learn, Pin, Placement, Refine, Repose, Request, check};
 use crate::canvas::{Channels, Depth, Grid, Raster, Rect, Selection, SelectionDepth, Space};
 use crate::subject::Consent;
 use crate::{Error, Result};
@@ -337,6 +337,8 @@ impl<'a> File<'a> {
             .iter()
             .map(|sample| f32::from_le_bytes(*sample))
             .collect();
+        let mask = Grid::from_vec(place.width, place.height, values)?;
+        check::values(&mask)?;
         Ok(Selection {
             depth: place.depth,
             rect: Rect {
@@ -345,7 +347,7 @@ impl<'a> File<'a> {
                 width: place.width,
                 height: place.height,
             },
-            mask: Grid::from_vec(place.width, place.height, values)?,
+            mask,
         })
     }
 }

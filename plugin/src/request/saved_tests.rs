@@ -222,6 +222,22 @@ fn with_header(change: impl Fn(&str) -> String) -> Vec<u8> {
 }
 
 #[test]
+fn selections_of_impossible_values_are_refused() {
+    // Safetensors puts the widest type first: the selection.
+    let good = small();
+    let start = 8 + u64::from_le_bytes(good[..8].try_into().unwrap()) as usize;
+    for values in [[f32::NAN, 1.0], [-0.5, 1.0], [1.0, 1.5], [0.0, 0.0]] {
+        let mut bytes = good.clone();
+        for (i, v) in values.iter().enumerate() {
+            bytes[start + 4 * i..][..4].copy_from_slice(&v.to_le_bytes());
+        }
+        let error = Request::from_bytes(&bytes).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Caller, "{values:?}");
+        assert!(error.message.contains("select"), "{error}");
+    }
+}
+
+#[test]
 fn a_lying_header_is_refused_before_memory_is_taken() {
     let huge = u64::MAX.to_string();
     let lies: [(&str, &str); 7] = [
