@@ -9,6 +9,8 @@
 mod cli {
     pub mod bad_input;
     pub mod batch;
+    #[cfg(target_os = "linux")]
+    pub mod doctor;
     pub mod hostile;
     pub mod results;
     pub mod tool;

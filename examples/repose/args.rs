@@ -81,6 +81,8 @@ pub enum Command {
     Replay(Replay),
     /// About this installation, or about a picture
     Info(Info),
+    /// Check the plug-ins in Krita and GIMP, and say what is wrong
+    Doctor(Doctor),
     /// Many pictures with the same settings; goes on where it stopped
     #[command(subcommand)]
     Batch(Batch),
@@ -394,6 +396,33 @@ pub struct Replay {
 pub struct Info {
     /// A picture: its size, precision, profile and history
     pub photo: Option<PathBuf>,
+}
+
+/// `repose doctor`
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// Look at this one only, where the plug-in has to be
+    #[arg(value_enum)]
+    pub editor: Option<Editor>,
+}
+
+/// An editor with a plug-in of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Editor {
+    /// Krita 5.1 and newer
+    Krita,
+    /// GIMP 2.10 and 3
+    Gimp,
+}
+
+impl Editor {
+    /// As its makers write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Krita => "Krita",
+            Self::Gimp => "GIMP",
+        }
+    }
 }
 
 /// `repose batch`

@@ -1,6 +1,7 @@
 //! One file for each command.
 
 mod batch;
+mod doctor;
 mod info;
 mod journal;
 mod learn;
@@ -34,6 +35,7 @@ pub fn run(cli: &Cli, ui: Ui) -> Result<Report> {
             Some(photo) => info::photo(photo),
             None => info::installation(&open()?),
         },
+        Command::Doctor(args) => doctor::run(&open()?, args),
         Command::Batch(args) => batch::run(&open()?, args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
