@@ -19,7 +19,7 @@ pub fn run(request: &Erase, progress: &Progress) -> Result<Outcome> {
         progress.stage("background")?;
         let seed = mix(request.seed ^ u64::from(candidate));
         let share = |done: f32| (candidate as f32 + done) / request.candidates as f32;
-        let filled = restore(&canvas, rect, &mask, seed, &mut |done, level| {
+        let filled = restore(&canvas, rect, &mask, None, seed, &mut |done, level| {
             progress.preview(&level.picture());
             progress.reach(share(done))
         })?;

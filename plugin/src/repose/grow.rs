@@ -4,7 +4,7 @@ use super::Posed;
 use crate::Result;
 use crate::canvas::{Grid, Image, Mask, gaussian_blur};
 use crate::engine::patch::fill::{Fill, fill};
-use crate::engine::patch::level::Start;
+use crate::engine::patch::level::{Part, Start};
 use crate::learn::WHOLE;
 
 /// Stretch from which texture is renewed: below it, resampling blurs less than the eye sees.
@@ -67,27 +67,31 @@ pub(super) fn renew_from(
     let width = parts.iter().map(|p| p.width()).max().unwrap_or(0);
     let height = parts.iter().map(|p| p.height()).sum();
     let mut sheet = Grid::new(width, height, [0.5f32; 3]);
-    let mut excluded = Grid::new(width, height, true);
-    let mut open = Grid::new(width, height, false);
+    // What is not the subject says nothing about its texture.
+    let mut roles = Grid::new(width, height, Part::Veiled);
     let mut top = 0;
     for (part, usable) in parts.iter().zip(&usable) {
         for y in 0..part.height() {
             sheet.row_mut(top + y)[..part.width()].copy_from_slice(part.row(y));
             for x in 0..part.width() {
-                excluded.set(x, top + y, !usable.at(x, y));
+                if usable.at(x, y) {
+                    roles.set(x, top + y, Part::Source);
+                }
             }
         }
         top += part.height();
     }
     for y in 0..hole.height() {
-        open.row_mut(y)[..hole.width()].copy_from_slice(hole.row(y));
+        for (x, _) in hole.row(y).iter().enumerate().filter(|(_, open)| **open) {
+            roles.set(x, y, Part::Open);
+        }
     }
     let how = Fill {
         start: Start::Guess,
         nearness: 0.0,
         seed,
     };
-    let filled = fill(&sheet, &open, &excluded, &how, &mut |done, _| report(done))?;
+    let filled = fill(&sheet, &roles, &how, &mut |done, _| report(done))?;
     Ok(faithful(guess, &filled.crop(guess.bounds()), hole))
 }
 

@@ -8,9 +8,12 @@ mod guide;
 mod lift;
 pub mod warp;
 
-use crate::canvas::{Canvas, Depth, Image, Mask, Rect, Role, Selection, SelectionDepth};
+use crate::canvas::{
+    Canvas, Depth, Grid, Image, Mask, Rect, Role, Selection, SelectionDepth, erode,
+};
 use crate::engine::patch::field::mix;
-use crate::learn::{colours, grown, matte, picture_hash, selected, surroundings};
+use crate::engine::patch::level::Level;
+use crate::learn::{WHOLE, colours, grown, matte, picture_hash, selected, surroundings};
 use crate::outcome::Outcome;
 use crate::progress::Progress;
 use crate::request::{Placement, Repose};
@@ -21,6 +24,8 @@ use figure::Figure;
 /// Share of the work that comes before the first candidate, and of each candidate's work that is background.
 const PREPARATION: f32 = 0.12;
 const BACKGROUND: f32 = 0.8;
+/// Background that is seen is filled this many pixels under the subject's edge.
+const UNDER_EDGE: usize = 4;
 
 /// Re-poses a subject: find it, deform it, restore what was behind it, renew what was stretched, in this order.
 pub fn run(request: &Repose, library: &Library, progress: &Progress) -> Result<Outcome> {
@@ -61,10 +66,13 @@ pub fn run(request: &Repose, library: &Library, progress: &Progress) -> Result<O
         let mut below = None;
         if let Some((rect, removal)) = &found.removal {
             progress.stage("background")?;
-            let filled = background::restore(&canvas, *rect, removal, seed, &mut |done, level| {
+            let covered = posed.covers(*rect);
+            let mut report = |done: f32, level: &Level| {
                 progress.preview(&level.picture());
                 progress.reach(share(BACKGROUND * done))
-            })?;
+            };
+            let filled =
+                background::restore(&canvas, *rect, removal, Some(&covered), seed, &mut report)?;
             let (pixels, mask) = lift::lift(&canvas.image(*rect)?, &filled, removal);
             let name = named(format!("Background behind {}", request.subject));
             outcome.layers.push(canvas.layer(
@@ -110,6 +118,22 @@ pub(crate) struct Posed {
     matte: Mask,
     /// How much its texture is stretched; 1 where it is not.
     stretch: Mask,
+}
+
+impl Posed {
+    /// Where it hides what is below it for certain, on a rectangle of the picture.
+    fn covers(&self, rect: Rect) -> Grid<bool> {
+        let whole = self.matte.map(|&v| f32::from(u8::from(v >= WHOLE)));
+        let sure = erode(&whole, UNDER_EDGE);
+        Grid::from_fn(rect.width, rect.height, |x, y| {
+            let column = (x + rect.x).checked_sub(self.rect.x);
+            let row = (y + rect.y).checked_sub(self.rect.y);
+            let inside = column
+                .zip(row)
+                .filter(|&(column, row)| column < self.rect.width && row < self.rect.height);
+            inside.is_some_and(|(column, row)| sure.at(column, row) > 0.0)
+        })
+    }
 }
 
 /// A subject as it stands in this picture, and what has to go for it to move: a rectangle of the picture and, on it,

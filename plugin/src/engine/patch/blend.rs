@@ -4,26 +4,31 @@
 use rayon::prelude::*;
 
 use super::field::NONE;
-use super::level::Texel;
+use super::level::{Part, Texel};
 use crate::Result;
 use crate::canvas::{Grid, Image};
 
 /// Most rounds of conjugate gradients; it ends when the residual has fallen by 10⁻⁴.
 const ROUNDS: usize = 400;
+/// Difference of two pieces, root mean square over the channels, from which they are rather cut apart than led into each
+/// other: what is an edge must not become haze. And how firmly they hold together at least, out of 255.
+const EDGE: f32 = 0.2;
+const LEAST: f32 = 16.0;
 /// Cells one task works on.
 const PIECE: usize = 4096;
 
 type Rgb = [f32; 3];
 
-/// The picture with its hole filled: inside, its gradients are those of the texels copied from the places `from` (the mean
-/// of both copies where two pieces meet); at the border it meets the known picture. Where `from` is [`NONE`], `mean` is
-/// shown. No colour leaves the range of the known ones. `from` and `mean` have one value for each pixel of the hole, row after row.
-pub fn join(image: &Image, hole: &Grid<bool>, from: &[u32], mean: &[Texel]) -> Result<Image> {
-    let system = System::new(image, hole, from, mean);
+/// The picture with what is open in `parts` filled: inside, its gradients are those of the texels copied from the places `from` (the mean
+/// of both copies where two pieces meet); at the border it meets the known picture, at a veil it ends freely. Where `from` is [`NONE`], `mean` is
+/// shown. No colour leaves the range of the known ones. `from` and `mean` have one value for each open pixel, row after row.
+pub fn join(image: &Image, parts: &Grid<Part>, from: &[u32], mean: &[Texel]) -> Result<Image> {
+    let system = System::new(image, parts, from, mean);
     let solved = system.solve();
     // Far from any border the sum of many gradients may drift: it never leaves the range of the known colours.
     let (mut low, mut high) = ([f32::INFINITY; 3], [f32::NEG_INFINITY; 3]);
-    for (pixel, _) in image.data().iter().zip(hole.data()).filter(|(_, o)| !**o) {
+    let pixels = image.data().iter().zip(parts.data());
+    for (pixel, _) in pixels.filter(|(_, part)| part.known()) {
         for c in 0..3 {
             (low[c], high[c]) = (low[c].min(pixel[c]), high[c].max(pixel[c]));
         }
@@ -35,10 +40,12 @@ pub fn join(image: &Image, hole: &Grid<bool>, from: &[u32], mean: &[Texel]) -> R
     Ok(out)
 }
 
-/// The linear system over the unknown pixels: `diagonal · x − Σ x(neighbours) = wanted`.
+/// The linear system over the unknown pixels: `diagonal · x − Σ weight · x(neighbours) = wanted`.
 struct System {
     cells: Vec<u32>,
     links: Vec<[u32; 4]>,
+    /// How firmly neighbours hold together, out of 255.
+    weights: Vec<[u8; 4]>,
     diagonal: Vec<f32>,
     wanted: Vec<Rgb>,
     start: Vec<Rgb>,
@@ -49,23 +56,24 @@ fn minus(a: Rgb, b: Rgb) -> Rgb {
 }
 
 impl System {
-    fn new(image: &Image, hole: &Grid<bool>, from: &[u32], mean: &[Texel]) -> Self {
+    fn new(image: &Image, parts: &Grid<Part>, from: &[u32], mean: &[Texel]) -> Self {
         let (w, h) = (image.width(), image.height());
-        let (pixels, open) = (image.data(), hole.data());
-        let places = open.iter().zip(0u32..);
-        let cells: Vec<u32> = places.filter(|(o, _)| **o).map(|(_, p)| p).collect();
+        let (pixels, parts) = (image.data(), parts.data());
+        let open = |p: usize| parts[p] == Part::Open;
+        let cells: Vec<u32> = (0u32..).take(w * h).filter(|&p| open(p as usize)).collect();
         let mut slot = vec![NONE; w * h];
         for (i, &p) in cells.iter().enumerate() {
             slot[p as usize] = i as u32;
         }
         let step = |p: usize, side: usize| -> Option<usize> {
             let (x, y) = (p % w, p / w);
-            match side {
+            let next = match side {
                 0 => (x > 0).then(|| p - 1),
                 1 => (x + 1 < w).then(|| p + 1),
                 2 => (y > 0).then(|| p - w),
                 _ => (y + 1 < h).then(|| p + w),
-            }
+            };
+            next.filter(|&n| parts[n] != Part::Veiled)
         };
         // The gradient at cell `i` towards `side` in the piece that was copied to it.
         let gradient = |i: u32, side: usize| -> Option<Rgb> {
@@ -73,8 +81,14 @@ impl System {
             if here == NONE {
                 return None;
             }
-            let there = step(here as usize, side).filter(|&t| !open[t])?;
+            let there = step(here as usize, side).filter(|&t| parts[t].known())?;
             Some(minus(pixels[here as usize], pixels[there]))
+        };
+        // What the piece that was copied to cell `i` has to say about its neighbour.
+        let foretold = |i: u32, side: usize| -> Option<Rgb> {
+            let here = from[i as usize];
+            let there = step((here != NONE).then_some(here)? as usize, side);
+            Some(pixels[there.filter(|&t| parts[t].known())?])
         };
         let guess = |i: u32| {
             let t = mean[i as usize];
@@ -87,27 +101,46 @@ impl System {
                 _ => pixels[from as usize],
             })
             .collect();
-        let rows: Vec<([u32; 4], f32, Rgb)> = cells
+        // How far two neighbours' pieces disagree about both of them, squared.
+        let apart = |i: u32, n: usize, side: usize| -> f32 {
+            let square = |a: Rgb, b: Rgb| minus(a, b).map(|v| v * v).iter().sum::<f32>() / 3.0;
+            let one = foretold(i, side).map(|told| match open(n) {
+                true => square(told, start[slot[n] as usize]),
+                false => square(told, pixels[n]),
+            });
+            let other = open(n).then(|| foretold(slot[n], side ^ 1)).flatten();
+            let other = other.map(|told| square(told, start[i as usize]));
+            match (one, other) {
+                (Some(a), Some(b)) => (a + b) / 2.0,
+                (Some(a), None) | (None, Some(a)) => a,
+                (None, None) => 0.0,
+            }
+        };
+        let rows: Vec<([u32; 4], [u8; 4], f32, Rgb)> = cells
             .par_iter()
             .enumerate()
             .map(|(i, &p)| {
                 let i = i as u32;
-                let (mut links, mut diagonal, mut wanted) = ([NONE; 4], 0.0f32, [0.0f32; 3]);
+                let (mut links, mut weights) = ([NONE; 4], [0u8; 4]);
+                let (mut diagonal, mut wanted) = (0.0f32, [0.0f32; 3]);
                 for side in 0..4 {
                     let Some(n) = step(p as usize, side) else {
                         continue;
                     };
-                    diagonal += 1.0;
+                    let firm = 255.0 / (1.0 + apart(i, n, side) / (EDGE * EDGE));
+                    weights[side] = firm.max(LEAST) as u8;
+                    let weight = f32::from(weights[side]) / 255.0;
+                    diagonal += weight;
                     links[side] = slot[n];
                     let mine = gradient(i, side);
-                    let theirs = if open[n] {
+                    let theirs = if open(n) {
                         gradient(slot[n], side ^ 1).map(|g| g.map(|v| -v))
                     } else {
                         None
                     };
                     let smooth = || {
                         // Neither piece reaches across: the first guess keeps its own slope.
-                        match (from[i as usize], open[n]) {
+                        match (from[i as usize], open(n)) {
                             (NONE, true) => minus(guess(i), guess(slot[n])),
                             (NONE, false) => minus(guess(i), pixels[n]),
                             _ => [0.0; 3],
@@ -119,21 +152,28 @@ impl System {
                         (None, None) => smooth(),
                     };
                     for c in 0..3 {
-                        wanted[c] += g[c] + if open[n] { 0.0 } else { pixels[n][c] };
+                        let there = if open(n) { 0.0 } else { pixels[n][c] };
+                        wanted[c] += weight * (g[c] + there);
                     }
                 }
-                (links, diagonal.max(1.0), wanted)
+                // Alone behind a veil, it keeps what it starts with.
+                if diagonal == 0.0 {
+                    (diagonal, wanted) = (1.0, start[i as usize]);
+                }
+                (links, weights, diagonal, wanted)
             })
             .collect();
         let mut system = Self {
             cells,
             links: Vec::new(),
+            weights: Vec::new(),
             diagonal: Vec::new(),
             wanted: Vec::new(),
             start,
         };
-        for (links, diagonal, wanted) in rows {
+        for (links, weights, diagonal, wanted) in rows {
             system.links.push(links);
+            system.weights.push(weights);
             system.diagonal.push(diagonal);
             system.wanted.push(wanted);
         }
@@ -143,10 +183,11 @@ impl System {
     /// `A·x` at cell `i`.
     fn apply(&self, x: &[Rgb], i: usize) -> Rgb {
         let mut sum = x[i].map(|v| v * self.diagonal[i]);
-        for &link in self.links[i].iter().filter(|&&l| l != NONE) {
-            let n = x[link as usize];
+        let links = self.links[i].iter().zip(&self.weights[i]);
+        for (&link, &weight) in links.filter(|(l, _)| **l != NONE) {
+            let (n, weight) = (x[link as usize], f32::from(weight) / 255.0);
             for c in 0..3 {
-                sum[c] -= n[c];
+                sum[c] -= weight * n[c];
             }
         }
         sum
@@ -247,6 +288,10 @@ mod tests {
 
     use super::*;
 
+    fn parts(hole: &Grid<bool>) -> Grid<Part> {
+        hole.map(|&open| if open { Part::Open } else { Part::Source })
+    }
+
     fn cells(hole: &Grid<bool>) -> impl Iterator<Item = u32> {
         let places = hole.data().iter().zip(0..);
         places.filter(|(open, _)| **open).map(|(_, p)| p)
@@ -282,7 +327,7 @@ mod tests {
                 *p = [9.0; 3];
             }
         }
-        let joined = join(&hidden, &hole, &from, &texels(&ramp, &hole)).unwrap();
+        let joined = join(&hidden, &parts(&hole), &from, &texels(&ramp, &hole)).unwrap();
         let error = largest_difference(&joined, &ramp);
         assert!(error < 2e-3, "{error}");
     }
@@ -301,7 +346,7 @@ mod tests {
             false => wave.at(x, y),
         });
         let from = vec![NONE; cells(&hole).count()];
-        let joined = join(&wave, &hole, &from, &texels(&guess, &hole)).unwrap();
+        let joined = join(&wave, &parts(&hole), &from, &texels(&guess, &hole)).unwrap();
         let error = largest_difference(&joined, &expected);
         assert!(error < 2e-3, "{error}");
     }

@@ -6,7 +6,7 @@
 
 use rayon::prelude::*;
 
-use super::level::{Level, RADIUS};
+use super::level::{Level, Part, RADIUS};
 
 const SIDE: usize = 2 * RADIUS + 1;
 
@@ -48,9 +48,15 @@ pub fn mix(mut z: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// Mean squared difference of the patches around `a` and `b`; infinite once it is above `limit`.
+/// Mean squared difference of the patches around `a` and `b`, where the first is not veiled; infinite once it is above
+/// `limit`.
 fn distance(level: &Level, a: u32, b: u32, limit: f32) -> f32 {
     let w = level.width;
+    if let Some(&seen) = level.unveiled.get(a as usize)
+        && usize::from(seen) < SIDE * SIDE
+    {
+        return distance_seen(level, a, b, limit, f32::from(seen.max(1)));
+    }
     let corner = |p: u32| p as usize - RADIUS * w - RADIUS;
     let (a, b) = (corner(a), corner(b));
     let stop = limit * (SIDE * SIDE) as f32;
@@ -71,6 +77,25 @@ fn distance(level: &Level, a: u32, b: u32, limit: f32) -> f32 {
         }
     }
     sum / (SIDE * SIDE) as f32
+}
+
+/// The same over the `seen` texels of the first patch that are not veiled.
+fn distance_seen(level: &Level, a: u32, b: u32, limit: f32, seen: f32) -> f32 {
+    let w = level.width;
+    let corner = |p: u32| p as usize - RADIUS * w - RADIUS;
+    let (a, b) = (corner(a), corner(b));
+    let stop = limit * seen;
+    let mut sum = 0.0f32;
+    for row in (0..SIDE).map(|row| row * w) {
+        for x in (row..row + SIDE).filter(|x| level.parts[a + x] != Part::Veiled) {
+            let (p, q) = (&level.texels[a + x], &level.texels[b + x]);
+            sum += (0..4).map(|c| (p[c] - q[c]).powi(2)).sum::<f32>();
+        }
+        if sum > stop {
+            return f32::INFINITY;
+        }
+    }
+    sum / seen
 }
 
 /// `place` moved by (dx, dy), if that is the centre of a usable patch. Over the side of the picture, the next row is as

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::blend;
 use super::field::{Field, NONE, Search, mix};
-use super::level::{Level, RADIUS, Start, Texel, pyramid};
+use super::level::{Level, Part, RADIUS, Start, Texel, pyramid};
 use crate::canvas::{Grid, Image};
 use crate::{Error, Result};
 
@@ -41,29 +41,23 @@ pub struct Fill {
 /// Told after every round: the share of the work that is done (0 to 1), and the estimate at the present scale.
 pub type Report<'a> = dyn FnMut(f32, &Level) -> Result<()> + 'a;
 
-/// Fills `hole` from pixels that are neither in `hole` nor in `excluded` (all of one size); every other pixel is returned
+/// Fills what is [`Open`](Part::Open) in `parts` (of the picture's size) from its sources; every other pixel is returned
 /// as it is. A caller error if there is nothing to fill from.
 pub fn fill(
     image: &Image,
-    hole: &Grid<bool>,
-    excluded: &Grid<bool>,
+    parts: &Grid<Part>,
     how: &Fill,
     report: &mut Report<'_>,
 ) -> Result<Image> {
-    if !hole.data().contains(&true) {
+    if !parts.data().contains(&Part::Open) {
         return Ok(image.clone());
     }
-    if hole
-        .data()
-        .iter()
-        .zip(excluded.data())
-        .all(|(h, e)| *h || *e)
-    {
+    if !parts.data().contains(&Part::Source) {
         return Err(Error::caller(
             "there is nothing to restore the background from: the selection covers everything around it; select less",
         ));
     }
-    let mut levels = pyramid(image, hole, excluded, how.start);
+    let mut levels = pyramid(image, parts, how.start);
     let top = levels.len() - 1;
     // A sweep costs about the same per query on every scale; joining costs about as much as one round of the finest.
     let rounds = |l: usize| if l == top { COARSE_ROUNDS } else { ROUNDS };
@@ -142,12 +136,12 @@ pub fn fill(
         field = Some(f);
     }
     let from = match &field {
-        Some(f) if f.slot.len() == levels[0].hole.len() => origins(&levels[0], f),
+        Some(f) if f.slot.len() == levels[0].parts.len() => origins(&levels[0], f),
         _ => vec![NONE; levels[0].open.len()],
     };
     // The scales are the largest part of the memory, and joining needs its own.
     drop((levels, field));
-    blend::join(image, hole, &from, &mean)
+    blend::join(image, parts, &from, &mean)
 }
 
 /// Puts Gaussian-like noise of standard deviation `sigma` on the hole's colours. Returns the clean ones, in the order of

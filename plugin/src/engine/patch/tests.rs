@@ -4,7 +4,7 @@
 use std::f32::consts::TAU;
 
 use super::fill::{Fill, fill};
-use super::level::Start;
+use super::level::{Part, Start};
 use crate::canvas::{Grid, Image};
 use crate::{Error, ErrorKind, Result};
 
@@ -44,8 +44,11 @@ fn hidden(image: &Image, hole: &Grid<bool>) -> Image {
 }
 
 fn run(image: &Image, hole: &Grid<bool>, how: &Fill) -> Result<Image> {
-    let nothing = Grid::new(image.width(), image.height(), false);
-    fill(image, hole, &nothing, how, &mut |_, _| Ok(()))
+    fill(image, &parts(hole, Part::Source), how, &mut |_, _| Ok(()))
+}
+
+fn parts(hole: &Grid<bool>, rest: Part) -> Grid<Part> {
+    hole.map(|&open| if open { Part::Open } else { rest })
 }
 
 fn rms(a: &Image, b: &Image, hole: &Grid<bool>) -> f32 {
@@ -142,13 +145,17 @@ fn the_same_seed_gives_the_same_pixels_with_any_number_of_threads() {
 fn excluded_pixels_are_never_copied() {
     // The right half is red and excluded; nothing red may come into the hole.
     let hole = disc(120, 90, 22.0);
-    let excluded = Grid::from_fn(120, 90, |x, _| x > 60);
+    let parts = Grid::from_fn(120, 90, |x, y| match (hole.at(x, y), x > 60) {
+        (true, _) => Part::Open,
+        (false, true) => Part::Shown,
+        (false, false) => Part::Source,
+    });
     let image = Grid::from_fn(120, 90, |x, y| match x > 60 {
         true => [1.0, 0.0, 0.0],
         false => [0.2, 0.4 + 0.1 * ((x / 2 + y / 3) % 3) as f32, 0.5],
     });
     // The seam at the border meets red pixels, so their gradient is kept out as well: excluded pixels touch the hole.
-    let filled = fill(&image, &hole, &excluded, &HOW, &mut |_, _| Ok(())).unwrap();
+    let filled = fill(&image, &parts, &HOW, &mut |_, _| Ok(())).unwrap();
     let far = |x: usize, y: usize| hole.at(x, y) && x < 48;
     for y in 0..90 {
         for x in (0..120).filter(|&x| far(x, y)) {
@@ -159,21 +166,45 @@ fn excluded_pixels_are_never_copied() {
 }
 
 #[test]
+fn a_veil_says_nothing_about_what_is_beside_it() {
+    // Whatever the veiled half shows, the fill of the other half is the same to the bit, and continues the pattern.
+    let truth = pattern(160, 120);
+    let parts = Grid::from_fn(160, 120, |x, y| match x {
+        100.. => Part::Veiled,
+        60.. if (30..90).contains(&y) => Part::Open,
+        _ => Part::Source,
+    });
+    let fills = [[1.0, 0.0, 1.0], [0.0, 9.0, 0.2]].map(|veil| {
+        let image = Grid::from_fn(160, 120, |x, y| match parts.at(x, y) {
+            Part::Veiled | Part::Open => veil,
+            _ => truth.at(x, y),
+        });
+        let filled = fill(&image, &parts, &HOW, &mut |_, _| Ok(())).unwrap();
+        Grid::from_fn(100, 120, |x, y| filled.at(x, y))
+    });
+    assert_eq!(bits(&fills[0]), bits(&fills[1]));
+    let hole = Grid::from_fn(100, 120, |x, y| parts.at(x, y) == Part::Open);
+    let error = rms(&fills[0], &truth.crop(hole.bounds()), &hole);
+    assert!(error < 0.05, "{error}");
+}
+
+#[test]
 fn nothing_to_fill_from_is_the_callers_error() {
     let image = pattern(40, 30);
     let all = Grid::new(40, 30, true);
     assert_eq!(run(&image, &all, &HOW).unwrap_err().kind, ErrorKind::Caller);
     let hole = disc(40, 30, 8.0);
-    let rest = hole.map(|h| !h);
-    let error = fill(&image, &hole, &rest, &HOW, &mut |_, _| Ok(())).unwrap_err();
-    assert_eq!(error.kind, ErrorKind::Caller);
+    for rest in [Part::Shown, Part::Veiled] {
+        let error = fill(&image, &parts(&hole, rest), &HOW, &mut |_, _| Ok(())).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Caller);
+    }
 }
 
 #[test]
 fn nothing_to_fill_is_no_work() {
     let image = pattern(40, 30);
-    let none = Grid::new(40, 30, false);
-    let filled = fill(&image, &none, &none, &HOW, &mut |_, _| {
+    let none = Grid::new(40, 30, Part::Source);
+    let filled = fill(&image, &none, &HOW, &mut |_, _| {
         Err(Error::bug("there is nothing to report"))
     });
     assert_eq!(bits(&filled.unwrap()), bits(&image));
@@ -182,10 +213,10 @@ fn nothing_to_fill_is_no_work() {
 #[test]
 fn cancelled_within_one_round() {
     let hole = disc(120, 90, 26.0);
-    let nothing = Grid::new(120, 90, false);
+    let parts = parts(&hole, Part::Source);
     let image = pattern(120, 90);
     let mut rounds = Vec::new();
-    fill(&image, &hole, &nothing, &HOW, &mut |done, _| {
+    fill(&image, &parts, &HOW, &mut |done, _| {
         rounds.push(done);
         Ok(())
     })
@@ -194,7 +225,7 @@ fn cancelled_within_one_round() {
     assert!(rounds.windows(2).all(|r| r[0] < r[1]) && rounds[rounds.len() - 1] <= 1.0001);
     for last in 1..=rounds.len() {
         let mut calls = 0;
-        let ended = fill(&image, &hole, &nothing, &HOW, &mut |_, _| {
+        let ended = fill(&image, &parts, &HOW, &mut |_, _| {
             calls += 1;
             if calls == last {
                 Err(Error::cancelled())
