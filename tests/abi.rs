@@ -111,11 +111,11 @@ fn python_twin() {
         return;
     }
     let script = r#"
-import ctypes, sys
+import ctypes, importlib, sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, sys.argv[1])
-import host
-for name, value in vars(host).items():
+twin = importlib.import_module(sys.argv[2])
+for name, value in vars(twin).items():
     if name.startswith("REPOSE_"):
         print(name, value)
     elif name.startswith("Repose"):
@@ -124,12 +124,15 @@ for name, value in vars(host).items():
             place = getattr(value, field)
             print(f"{name}.{field} {place.offset} {place.size}")
 "#;
-    let said = output(
-        Command::new("python3")
-            .args(["-c", script])
-            .arg(root().join("examples")),
-    );
-    assert_eq!(lines(&said), rust_lines());
+    for (folder, module) in [("examples", "host"), ("host-sdk/krita/repose", "abi")] {
+        let said = output(
+            Command::new("python3")
+                .args(["-c", script])
+                .arg(root().join(folder))
+                .arg(module),
+        );
+        assert_eq!(lines(&said), rust_lines(), "{folder}/{module}.py");
+    }
 }
 
 /// A field or number that only the header has would escape the twins above.

@@ -1,0 +1,118 @@
+"""One learn, re-pose or erase of a document: begun, polled, and its results inserted. No call waits for the engine."""
+
+import ctypes
+import math
+from collections import namedtuple
+from ctypes import pointer
+
+from krita import Krita
+
+from . import abi, results
+from .engine import shared, sized
+from .failure import Failure
+from .pixels import needed_selection, paint_layer, picture_of, selection_of
+from .words import _
+
+Pin = namedtuple("Pin", "from_x from_y to_x to_y angle depth", defaults=(math.nan, 0.0))
+Pin.__doc__ = "A point of a pose in canvas pixels; as ReposePin."
+
+REFINE = {"auto": abi.REPOSE_REFINE_AUTO, "refine": abi.REPOSE_REFINE_ALWAYS, "as-selected": abi.REPOSE_REFINE_NEVER}
+
+
+class Task:
+    """A job and the place in the document where its results belong."""
+
+    def __init__(self, document, node, job, name):
+        self.job, self.name = job, name
+        self.history = ""
+        self._root, self._node = document.rootNode().uniqueId(), node.uniqueId()
+        self._size = document.width(), document.height()
+        self._formats = node.colorModel(), node.colorDepth(), node.colorProfile()
+
+    def status(self):
+        return self.job.status()
+
+    def ended(self, status):
+        """Whether the job has ended well; fails as the job has failed."""
+        if status.state < abi.REPOSE_STATE_DONE:
+            return False
+        if status.state != abi.REPOSE_STATE_DONE:
+            raise Failure(self.job.text(abi.REPOSE_BYTES_MESSAGE), status.code)
+        return True
+
+    def document(self):
+        """The document; None if it was closed meanwhile."""
+        for document in Krita.instance().documents():
+            root = document.rootNode()
+            if root is not None and root.uniqueId() == self._root:
+                return document
+        return None
+
+    def insert(self, status):
+        """Puts the results of a job that is done into the document. Gives the node of each candidate."""
+        self.history = self.job.text(abi.REPOSE_BYTES_HISTORY)
+        if status.layers == 0:
+            return []
+        document = self.document()
+        if document is None:
+            raise Failure(_("The picture was closed while Repose was at work, so the result was dropped."))
+        if (document.width(), document.height()) != self._size:
+            raise Failure(_("The picture's size was changed while Repose was at work, so the result no longer fits. "
+                            "Begin again."))
+        node = _find(document.rootNode(), self._node)
+        nodes = results.insert(document, node, self.job.layers(status.layers), self.name, self._formats)
+        results.annotate(document, self.history)
+        return nodes
+
+
+def _find(node, uid):
+    if node.uniqueId() == uid:
+        return node
+    return next((found for child in node.childNodes() if (found := _find(child, uid))), None)
+
+
+def learn(document, name, consent, node=None, selection=None, person=False, person_agrees=False, expires=None,
+          refine="auto"):
+    """Begins to learn what is selected under a name."""
+    node = paint_layer(document, node)
+    chosen = needed_selection(document, selection)
+    picture = picture_of(document, node)
+    request = sized(abi.ReposeLearnRequest, refine=REFINE[refine], picture=pointer(picture.struct),
+                    selection=pointer(chosen.struct), name=name.encode(), consent=consent.encode(),
+                    expires=expires.encode() if expires else None, person=person, person_agrees=person_agrees)
+    engine = shared()
+    return Task(document, node, engine.submit(engine.api.job_learn, request), name)
+
+
+def repose(document, subject, pins=(), node=None, selection=None, guide=None, prompt=None, move=(0.0, 0.0), scale=1.0,
+           angle=0.0, seed=0, candidates=1, grow=0, version=0, refine="auto"):
+    """Begins to give a subject a new pose. `guide` is a layer with a rough edit."""
+    node = paint_layer(document, node)
+    chosen = selection_of(selection if selection is not None else document.selection())
+    picture = picture_of(document, node)
+    painted = picture_of(document, guide) if guide is not None else None
+    points = (abi.ReposePin * len(pins))(*(abi.ReposePin(*pin) for pin in pins))
+    request = sized(abi.ReposePoseRequest, candidates=candidates, picture=pointer(picture.struct),
+                    subject=subject.encode(), pin_count=len(pins), version=version,
+                    prompt=prompt.encode() if prompt else None, offset_x=move[0], offset_y=move[1], scale=scale,
+                    angle=angle, seed=seed, grow=grow, refine=REFINE[refine])
+    if chosen:
+        request.selection = pointer(chosen.struct)
+    if painted:
+        request.guide = pointer(painted.struct)
+    if pins:
+        request.pins = ctypes.cast(points, ctypes.POINTER(abi.ReposePin))
+    engine = shared()
+    name = _("{subject}, re-posed").format(subject=subject)
+    return Task(document, node, engine.submit(engine.api.job_repose, request), name)
+
+
+def erase(document, node=None, selection=None, seed=0, candidates=1, grow=0):
+    """Begins to remove what is selected."""
+    node = paint_layer(document, node)
+    chosen = needed_selection(document, selection)
+    picture = picture_of(document, node)
+    request = sized(abi.ReposeEraseRequest, candidates=candidates, picture=pointer(picture.struct),
+                    selection=pointer(chosen.struct), seed=seed, grow=grow)
+    engine = shared()
+    return Task(document, node, engine.submit(engine.api.job_erase, request), _("Background"))
