@@ -1,10 +1,12 @@
 /* GIMP 2.10: the plug-in's entry, and host.h by its API. */
 #include <libgimp/gimp.h>
+#include <libgimp/gimpui.h>
 #include <string.h>
 
 #include "engine.h"
 #include "host.h"
 #include "run.h"
+#include "toolkit.h"
 #include "words.h"
 
 /* Arguments that every procedure has: run mode, image, drawable. */
@@ -356,3 +358,75 @@ void host_progress(const char *text, double fraction) {
 void host_progress_end(void) { gimp_progress_end(); }
 
 void host_message(const char *text) { gimp_message(text); }
+
+/* ---- toolkit.h: GTK 2 --------------------------------------------------------------------------------------- */
+
+void ui_init(void) { gimp_ui_init("repose", FALSE); }
+
+void ui_transient(GtkWidget *window) { gimp_window_set_transient(GTK_WINDOW(window)); }
+
+GtkWidget *ui_dialog(const char *title, const char *role) {
+    return gimp_dialog_new(title, role, NULL, 0, NULL, NULL, NULL);
+}
+
+GtkWidget *ui_section(const char *title) { return gimp_frame_new(title); }
+
+GtkWidget *ui_row(int spacing) { return gtk_hbox_new(FALSE, spacing); }
+
+GtkWidget *ui_column(int spacing) { return gtk_vbox_new(FALSE, spacing); }
+
+GtkWidget *ui_grid(void) {
+    GtkWidget *grid = gtk_table_new(1, 1, FALSE);
+    gtk_table_set_row_spacings(GTK_TABLE(grid), 6);
+    gtk_table_set_col_spacings(GTK_TABLE(grid), 6);
+    return grid;
+}
+
+void ui_grid_put(GtkWidget *grid, GtkWidget *child, int column, int row, int columns, gboolean wide) {
+    gtk_table_attach(GTK_TABLE(grid), child, (guint)column, (guint)(column + columns), (guint)row, (guint)row + 1,
+                     wide ? GTK_EXPAND | GTK_FILL : GTK_FILL, 0, 0, 0);
+}
+
+void ui_label_left(GtkWidget *label) { gtk_misc_set_alignment(GTK_MISC(label), 0, 0.5f); }
+
+/* GTK 2 wraps a label at its requested width. */
+void ui_label_width(GtkWidget *label, int characters) {
+    PangoContext *context = gtk_widget_get_pango_context(label);
+    PangoFontMetrics *metrics = pango_context_get_metrics(context, NULL, NULL);
+    gtk_widget_set_size_request(label, PANGO_PIXELS(characters * pango_font_metrics_get_approximate_char_width(metrics)), -1);
+    pango_font_metrics_unref(metrics);
+}
+
+GtkWidget *ui_progress(void) { return gtk_progress_bar_new(); }
+
+void ui_scroll_add(GtkWidget *scrolled, GtkWidget *child) {
+    gtk_scrolled_window_add_with_viewport(GTK_SCROLLED_WINDOW(scrolled), child);
+}
+
+typedef struct Painter {
+    UiPaint paint;
+    gpointer data;
+} Painter;
+
+static gboolean expose(GtkWidget *area, GdkEventExpose *event, gpointer data) {
+    Painter *painter = data;
+    GtkAllocation place;
+    cairo_t *cairo = gdk_cairo_create(gtk_widget_get_window(area));
+    gdk_cairo_region(cairo, event->region);
+    cairo_clip(cairo);
+    gtk_widget_get_allocation(area, &place);
+    painter->paint(cairo, place.width, place.height, painter->data);
+    cairo_destroy(cairo);
+    return TRUE;
+}
+
+static void painter_free(gpointer data, GClosure *closure) {
+    (void)closure;
+    g_free(data);
+}
+
+void ui_on_paint(GtkWidget *area, UiPaint paint, gpointer data) {
+    Painter *painter = g_new(Painter, 1);
+    *painter = (Painter){paint, data};
+    g_signal_connect_data(area, "expose-event", G_CALLBACK(expose), painter, painter_free, 0);
+}

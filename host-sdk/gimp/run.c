@@ -1,5 +1,6 @@
 #include "run.h"
 
+#include "dialog.h"
 #include "engine.h"
 #include "host.h"
 #include "words.h"
@@ -48,10 +49,10 @@ static RunEnd run_quietly(Work work, Picture *picture, const Settings *settings,
 RunEnd run(Work work, gint32 image, gint32 drawable, gboolean dialog, Settings *settings, GArray *layers, GError **error) {
     Picture picture;
     RunEnd end = RUN_FAILED;
-    (void)dialog;
     gegl_init(NULL, NULL);
     if (picture_open(&picture, image, drawable, error))
-        end = run_quietly(work, &picture, settings, layers, error);
+        end = dialog ? dialog_run(work, &picture, settings, layers, error)
+                     : run_quietly(work, &picture, settings, layers, error);
     picture_close(&picture);
     engine_close();
     return end;

@@ -1,0 +1,55 @@
+/* Learn Subject from Selection. */
+#include <string.h>
+
+#include "dialog.h"
+#include "words.h"
+
+typedef struct Learn {
+    GtkWidget *name, *consent, *person, *agrees, *expires, *edge;
+} Learn;
+
+static void fill(Dialog *dialog, GtkWidget *side) {
+    Learn *learn = g_new0(Learn, 1);
+    const Settings *last = dialog->settings;
+    const char *const edges[] = {_("Automatic"), _("Refine"), _("As selected"), NULL};
+    const char *const recipes[] = {_("Patch (embedded)"), NULL};
+    dialog->own = learn;
+    GtkWidget *grid = control_section(side, _("Subject"));
+    learn->name = control_entry(dialog, grid, 0, _("Name"), "");
+    learn->edge = control_choice(dialog, grid, 1, _("Edge"), edges, last->edge);
+    control_choice(dialog, grid, 2, _("Recipe"), recipes, 0);
+    grid = control_section(side, _("Who allows it, and for what"));
+    learn->consent = control_wide_entry(dialog, grid, 0, last->consent);
+    learn->person = control_check(dialog, grid, 1, _("A real person's likeness"), FALSE);
+    learn->agrees = control_check(dialog, grid, 2, _("The person has said yes"), FALSE);
+    learn->expires = control_entry(dialog, grid, 3, _("Valid until (YYYY-MM-DD)"), last->expires);
+    gtk_widget_set_sensitive(learn->agrees, FALSE);
+}
+
+static void collect(Dialog *dialog) {
+    const Learn *learn = dialog->own;
+    Settings *settings = dialog->settings;
+    settings_text(&settings->subject, gtk_entry_get_text(GTK_ENTRY(learn->name)));
+    settings_text(&settings->consent, gtk_entry_get_text(GTK_ENTRY(learn->consent)));
+    settings_text(&settings->expires, gtk_entry_get_text(GTK_ENTRY(learn->expires)));
+    settings->person = gtk_toggle_button_get_active(GTK_TOGGLE_BUTTON(learn->person));
+    settings->person_agrees = settings->person && gtk_toggle_button_get_active(GTK_TOGGLE_BUTTON(learn->agrees));
+    settings->edge = MAX(gtk_combo_box_get_active(GTK_COMBO_BOX(learn->edge)), 0);
+}
+
+static gboolean blank(const char *text) {
+    return strspn(text, " \t") == strlen(text);
+}
+
+static char *problem(Dialog *dialog) {
+    const Learn *learn = dialog->own;
+    gtk_widget_set_sensitive(learn->agrees, gtk_toggle_button_get_active(GTK_TOGGLE_BUTTON(learn->person)));
+    if (!dialog->picture->selected) return g_strdup(_("Nothing is selected: select the subject first."));
+    if (blank(gtk_entry_get_text(GTK_ENTRY(learn->name)))) return g_strdup(_("Give the subject a name."));
+    if (blank(gtk_entry_get_text(GTK_ENTRY(learn->consent)))) return g_strdup(_("Say who allows it, and for what."));
+    return NULL;
+}
+
+static void close_panel(Dialog *dialog) { g_free(dialog->own); }
+
+const Panel PANEL_LEARN = {N_("Learn"), FALSE, fill, collect, problem, NULL, close_panel};
