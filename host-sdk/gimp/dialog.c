@@ -306,7 +306,9 @@ static void build_choices(Frame *frame, GtkWidget *left) {
     gtk_scrolled_window_set_policy(GTK_SCROLLED_WINDOW(scroll), GTK_POLICY_AUTOMATIC, GTK_POLICY_NEVER);
     gtk_widget_set_size_request(scroll, -1, CHOICE + 32);
     gtk_box_pack_start(GTK_BOX(frame->choices), scroll, TRUE, TRUE, 0);
-    gtk_box_pack_start(GTK_BOX(frame->choices), discard, FALSE, FALSE, 0);
+    GtkWidget *beside = ui_column(0); /* keeps the button from growing as high as the pictures */
+    gtk_box_pack_start(GTK_BOX(beside), discard, FALSE, FALSE, 0);
+    gtk_box_pack_start(GTK_BOX(frame->choices), beside, FALSE, FALSE, 0);
     g_signal_connect(discard, "clicked", G_CALLBACK(discard_clicked), frame);
     gtk_box_pack_start(GTK_BOX(left), frame->choices, FALSE, FALSE, 0);
 }
@@ -331,6 +333,12 @@ static void build(Frame *frame) {
     gtk_frame_set_shadow_type(GTK_FRAME(rim), GTK_SHADOW_IN);
     gtk_container_add(GTK_CONTAINER(rim), preview_widget(dialog->preview));
     gtk_box_pack_start(GTK_BOX(left), rim, TRUE, TRUE, 0);
+    GtkWidget *hint = gtk_label_new(NULL);
+    char *markup = g_markup_printf_escaped("<small>%s</small>", _("Scroll to zoom; drag with the middle button to see another part."));
+    gtk_label_set_markup(GTK_LABEL(hint), markup);
+    g_free(markup);
+    ui_label_left(hint);
+    gtk_box_pack_start(GTK_BOX(left), hint, FALSE, FALSE, 0);
     build_choices(frame, left);
     gtk_box_pack_start(GTK_BOX(row), left, TRUE, TRUE, 0);
     frame->side = ui_column(12);

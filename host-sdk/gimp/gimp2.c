@@ -322,11 +322,11 @@ void host_image_note_set(gint32 image, const char *name, const char *text) {
     gimp_parasite_free(parasite);
 }
 
-char *host_layer_note(gint32 layer, const char *name) { return note_text(gimp_item_get_parasite(layer, name)); }
+char *host_note(const char *name) { return note_text(gimp_get_parasite(name)); }
 
-void host_layer_note_set(gint32 layer, const char *name, const char *text) {
+void host_note_set(const char *name, const char *text) {
     GimpParasite *parasite = gimp_parasite_new(name, 0, (guint32)strlen(text) + 1, text);
-    gimp_item_attach_parasite(layer, parasite);
+    gimp_attach_parasite(parasite);
     gimp_parasite_free(parasite);
 }
 

@@ -57,9 +57,9 @@ void host_redraw(void);
 /* A note on the image that is saved with it and undone with it; NULL if there is none. Free with g_free(). */
 char *host_image_note(gint32 image, const char *name);
 void host_image_note_set(gint32 image, const char *name, const char *text);
-/* A note on a layer for this session only: neither saved nor an undo step. */
-char *host_layer_note(gint32 layer, const char *name);
-void host_layer_note_set(gint32 layer, const char *name, const char *text);
+/* A note that GIMP keeps until it ends; it belongs to no image. */
+char *host_note(const char *name);
+void host_note_set(const char *name, const char *text);
 
 /* Points of the active path: six numbers for each anchor (handle before, anchor, handle after), x then y, in image
  * pixels. An array of double, or NULL if no path is active. */

@@ -9,8 +9,8 @@
 #include "toolkit.h"
 #include "words.h"
 
-/* The pins of a layer are kept on it while GIMP runs, so that a pose can be corrected. */
-#define PINS_NOTE "repose-pins"
+/* The pins of a layer are kept while GIMP runs, so that a pose can be corrected. Free with g_free(). */
+static char *pins_note(const Dialog *dialog) { return g_strdup_printf("repose-pins-%d", (int)dialog->picture->layer); }
 
 typedef struct Pose {
     Subjects *subjects;
@@ -116,15 +116,14 @@ static void fill_pins(Dialog *dialog, Pose *pose, GtkWidget *side) {
     pose->clear = button(dialog, row, _("Clear Pins"), clear_clicked);
     button(dialog, row, _("Pins from Path"), path_clicked);
     ui_grid_put(grid, row, 0, 2, 4, TRUE);
-    gtk_widget_set_tooltip_text(preview_widget(dialog->preview),
-                                _("Scroll to zoom; drag with the middle button to see another part."));
-    char *text = host_layer_note(dialog->picture->layer, PINS_NOTE);
+    char *note = pins_note(dialog), *text = host_note(note);
     GArray *pins = pins_parse(text, NULL);
     if (pins) {
         g_array_append_vals(preview_pins(dialog->preview), pins->data, pins->len);
         g_array_free(pins, TRUE);
     }
     g_free(text);
+    g_free(note);
 }
 
 static void fill_placement(Dialog *dialog, Pose *pose, GtkWidget *side) {
@@ -197,11 +196,10 @@ static char *problem(Dialog *dialog) {
 static void close_panel(Dialog *dialog) {
     Pose *pose = dialog->own;
     GArray *pins = preview_pins(dialog->preview);
-    if (host_layer_exists(dialog->picture->image, dialog->picture->layer)) {
-        char *text = pins_text(&g_array_index(pins, ReposePin, 0), pins->len);
-        host_layer_note_set(dialog->picture->layer, PINS_NOTE, text);
-        g_free(text);
-    }
+    char *note = pins_note(dialog), *text = pins_text(&g_array_index(pins, ReposePin, 0), pins->len);
+    host_note_set(note, text);
+    g_free(note);
+    g_free(text);
     subjects_free(pose->subjects);
     g_free(pose->layers);
     g_free(pose);

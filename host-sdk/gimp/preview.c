@@ -169,11 +169,9 @@ static void paint(cairo_t *cairo, int width, int height, gpointer data) {
         paint_work(preview, cairo, width, height);
         return;
     }
-    if (preview->fitted && (preview->view.width != width || preview->view.height != height)) {
-        GeglRectangle shown = part(picture);
-        preview->view = view_fit(&shown, width, height);
-    }
     if (!preview->seen || preview->view.width != width || preview->view.height != height) {
+        GeglRectangle shown = part(picture);
+        if (preview->fitted) preview->view = view_fit(&shown, width, height);
         preview->view.width = width;
         preview->view.height = height;
         forget(&preview->seen);
