@@ -44,7 +44,7 @@ GtkWidget *control_number(Dialog *dialog, GtkWidget *grid, int column, int row, 
     GtkWidget *number = gtk_spin_button_new_with_range(least, most, step);
     gtk_spin_button_set_digits(GTK_SPIN_BUTTON(number), (guint)digits);
     gtk_spin_button_set_value(GTK_SPIN_BUTTON(number), value);
-    gtk_entry_set_width_chars(GTK_ENTRY(number), 7);
+    gtk_entry_set_width_chars(GTK_ENTRY(number), 5);
     gtk_entry_set_activates_default(GTK_ENTRY(number), TRUE);
     label_at(grid, number, column, row, label);
     ui_grid_put(grid, number, column + 1, row, 1, TRUE);

@@ -322,7 +322,7 @@ static void build(Frame *frame) {
     gtk_dialog_add_button(GTK_DIALOG(frame->window), _("Close"), GTK_RESPONSE_CLOSE);
     GtkWidget *go = gtk_dialog_add_button(GTK_DIALOG(frame->window), _(frame->panel->go), GTK_RESPONSE_OK);
     gtk_dialog_set_default_response(GTK_DIALOG(frame->window), GTK_RESPONSE_OK);
-    gtk_window_set_default_size(GTK_WINDOW(frame->window), dialog->work == WORK_POSE ? 940 : 820, dialog->work == WORK_POSE ? 640 : 480);
+    gtk_window_set_default_size(GTK_WINDOW(frame->window), dialog->work == WORK_POSE ? 1000 : 840, dialog->work == WORK_POSE ? 660 : 500);
     ui_transient(frame->window);
 
     GtkWidget *column = ui_column(8), *row = ui_row(12), *left = ui_column(6);
@@ -341,7 +341,8 @@ static void build(Frame *frame) {
     gtk_box_pack_start(GTK_BOX(left), hint, FALSE, FALSE, 0);
     build_choices(frame, left);
     gtk_box_pack_start(GTK_BOX(row), left, TRUE, TRUE, 0);
-    frame->side = ui_column(12);
+    frame->side = ui_column(10);
+    ui_keep_narrow(frame->side);
     gtk_box_pack_start(GTK_BOX(row), frame->side, FALSE, FALSE, 0);
     build_status(frame, column);
     frame->panel->fill(dialog, frame->side);
@@ -352,6 +353,7 @@ static void build(Frame *frame) {
     g_signal_connect(frame->window, "delete-event", G_CALLBACK(gtk_true), NULL); /* its response has been heard */
     g_signal_connect(frame->window, "focus-in-event", G_CALLBACK(focused), frame);
     gtk_widget_show(frame->window);
+    gtk_widget_grab_focus(dialog->first ? dialog->first : preview_widget(dialog->preview));
 }
 
 RunEnd dialog_run(Work work, Picture *picture, Settings *settings, GArray *layers, GError **error) {

@@ -29,7 +29,8 @@ struct Dialog {
     Picture *picture;
     Settings *settings;
     Preview *preview;
-    gpointer own; /* the panel's */
+    GtkWidget *first; /* gets the keyboard first; NULL: the preview */
+    gpointer own;     /* the panel's */
     struct Frame *frame;
 };
 

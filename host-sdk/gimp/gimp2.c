@@ -399,6 +399,8 @@ void ui_label_width(GtkWidget *label, int characters) {
 
 GtkWidget *ui_progress(void) { return gtk_progress_bar_new(); }
 
+void ui_keep_narrow(GtkWidget *widget) { (void)widget; }
+
 void ui_scroll_add(GtkWidget *scrolled, GtkWidget *child) {
     gtk_scrolled_window_add_with_viewport(GTK_SCROLLED_WINDOW(scrolled), child);
 }

@@ -399,6 +399,8 @@ GtkWidget *ui_progress(void) {
     return bar;
 }
 
+void ui_keep_narrow(GtkWidget *widget) { gtk_widget_set_hexpand(widget, FALSE); }
+
 void ui_scroll_add(GtkWidget *scrolled, GtkWidget *child) {
     gtk_container_add(GTK_CONTAINER(scrolled), child);
 }

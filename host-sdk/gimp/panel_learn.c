@@ -16,6 +16,7 @@ static void fill(Dialog *dialog, GtkWidget *side) {
     dialog->own = learn;
     GtkWidget *grid = control_section(side, _("Subject"));
     learn->name = control_entry(dialog, grid, 0, _("Name"), "");
+    dialog->first = learn->name;
     learn->edge = control_choice(dialog, grid, 1, _("Edge"), edges, last->edge);
     control_choice(dialog, grid, 2, _("Recipe"), recipes, 0);
     grid = control_section(side, _("Who allows it, and for what"));

@@ -103,7 +103,7 @@ static void fill_pins(Dialog *dialog, Pose *pose, GtkWidget *side) {
     pose->turns = gtk_check_button_new_with_label(_("Turn"));
     gtk_widget_set_tooltip_text(pose->turns, _("Turns the subject at this pin by that many degrees, clockwise; off: it turns freely"));
     pose->turn = gtk_spin_button_new_with_range(-360, 360, 1);
-    gtk_entry_set_width_chars(GTK_ENTRY(pose->turn), 6);
+    gtk_entry_set_width_chars(GTK_ENTRY(pose->turn), 5);
     ui_grid_put(grid, pose->turns, 0, 1, 1, FALSE);
     ui_grid_put(grid, pose->turn, 1, 1, 1, TRUE);
     pose->depth = control_number(dialog, grid, 2, 1, _("Depth"), 0, -100, 100, 1, 0);

@@ -156,7 +156,7 @@ Subjects *subjects_new(const char *chosen, SubjectsChanged changed, gpointer dat
     subjects->widget = gtk_scrolled_window_new(NULL, NULL);
     gtk_scrolled_window_set_policy(GTK_SCROLLED_WINDOW(subjects->widget), GTK_POLICY_NEVER, GTK_POLICY_AUTOMATIC);
     gtk_scrolled_window_set_shadow_type(GTK_SCROLLED_WINDOW(subjects->widget), GTK_SHADOW_IN);
-    gtk_widget_set_size_request(subjects->widget, -1, 128);
+    gtk_widget_set_size_request(subjects->widget, -1, 84);
     gtk_container_add(GTK_CONTAINER(subjects->widget), subjects->view);
     fill(subjects);
     choose(subjects, chosen);

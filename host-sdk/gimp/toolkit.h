@@ -21,6 +21,8 @@ GtkWidget *ui_grid(void);
 void ui_grid_put(GtkWidget *grid, GtkWidget *child, int column, int row, int columns, gboolean wide);
 void ui_label_left(GtkWidget *label);
 void ui_label_width(GtkWidget *label, int characters);
+/* Takes no more width than it needs, whatever is inside. */
+void ui_keep_narrow(GtkWidget *widget);
 void ui_scroll_add(GtkWidget *scrolled, GtkWidget *child);
 /* A progress bar that shows text. */
 GtkWidget *ui_progress(void);

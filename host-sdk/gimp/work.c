@@ -1,5 +1,6 @@
 #include "work.h"
 
+#include <json-glib/json-glib.h>
 #include <math.h>
 #include <string.h>
 
@@ -129,10 +130,15 @@ char *work_line(const ReposeJobStatus *status) {
     int percent = (int)(100 * work_fraction(status));
     char *first = g_utf8_strup(stage, g_utf8_next_char(stage) - stage);
     char *name = g_strconcat(first, g_utf8_next_char(stage), NULL);
-    char *line = status->eta_seconds >= 0.5
-                     /* TRANSLATORS: what is being done, how much of it is done, and how long the rest will take. */
-                     ? g_strdup_printf(_("%s — %d %% — about %.0f s left"), name, percent, ceil(status->eta_seconds))
-                     : g_strdup_printf(_("%s — %d %%"), name, percent);
+    int seconds = (int)CLAMP(ceil(status->eta_seconds), -1, 1e6);
+    char *line = NULL;
+    /* TRANSLATORS: what is being done, how much of it is done, and how long the rest will take. */
+    if (seconds >= 60)
+        line = g_strdup_printf(_("%s — %d %% — about %d min %d s left"), name, percent, seconds / 60, seconds % 60);
+    else if (seconds > 0)
+        line = g_strdup_printf(_("%s — %d %% — about %d s left"), name, percent, seconds);
+    else
+        line = g_strdup_printf(_("%s — %d %%"), name, percent);
     g_free(first);
     g_free(name);
     return line;
@@ -175,17 +181,25 @@ static gboolean insert_one(const Picture *picture, const ReposeLayer *layer, gbo
     return TRUE;
 }
 
-/* Adds a line to the image's history: one JSON object a line, the oldest first. */
+/* Adds an object to the list of histories (JSON) that the image carries; what cannot be read is begun anew. */
 static void note_history(gint32 image, const ReposeJob *job) {
-    char *before = host_image_note(image, HISTORY);
-    char *line = engine_job_text(job, REPOSE_BYTES_HISTORY);
-    if (line) {
-        char *all = before && *before ? g_strconcat(before, "\n", line, NULL) : g_strdup(line);
+    char *before = host_image_note(image, HISTORY), *now = engine_job_text(job, REPOSE_BYTES_HISTORY);
+    JsonNode *list = before ? json_from_string(before, NULL) : NULL;
+    JsonNode *entry = now ? json_from_string(now, NULL) : NULL;
+    if (!list || !JSON_NODE_HOLDS_ARRAY(list)) {
+        if (list) json_node_unref(list);
+        list = json_node_new(JSON_NODE_ARRAY);
+        json_node_take_array(list, json_array_new());
+    }
+    if (entry) {
+        json_array_add_element(json_node_get_array(list), entry);
+        char *all = json_to_string(list, FALSE);
         host_image_note_set(image, HISTORY, all);
         g_free(all);
     }
+    json_node_unref(list);
     g_free(before);
-    g_free(line);
+    g_free(now);
 }
 
 gboolean work_insert(Picture *picture, const ReposeJob *job, int candidate, GArray *layers, GError **error) {
