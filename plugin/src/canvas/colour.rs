@@ -2,16 +2,23 @@
 //!
 //! Matrix and grey profiles go through their curves and one 3×3 matrix in double precision, so nothing is clipped on
 //! the way in: a colour outside the sRGB gamut becomes a working value below 0 or above 1, and comes back. On the way
-//! out integer documents clip to 0 to 1 of their own space; float documents keep what they get. RGB profiles made of
-//! tables alone (scanners, printers) are refused: their two directions do not undo each other, so what is copied from
-//! beside an edit would not match what is beside it.
+//! out integer documents clip to 0 to 1 of their own space; float documents keep what they get.
+//!
+//! Profiles made of tables alone (cameras, scanners, printers) go through their tables for the way to Lab, and these same
+//! tables backwards on the way out: a profile's own tables for that way do not undo the first, so what is copied from
+//! beside an edit would not match what is beside it. Tables end at 0 and 1, for float documents too. A profile with
+//! primaries is used by its primaries even if it has tables as well.
 //!
 //! Media-relative colorimetry throughout; black point compensation and `cicp` tags are not used.
+
+use std::sync::OnceLock;
 
 use moxcms::{ColorProfile, DataColorSpace, ToneReprCurve};
 
 use super::curve::{Curve, SRGB};
+use super::invert::Starts;
 use super::samples::finite;
+use super::tables::{Tables, lab_to_xyz, xyz_to_lab};
 use super::{Channels, Depth, Raster, Space};
 use crate::{Error, Result};
 
@@ -30,6 +37,18 @@ enum Kind {
     Same,
     Rgb(Box<Shaper>),
     Grey(Grey),
+    Tables(Box<Device>),
+}
+
+/// A device known by its tables alone.
+#[derive(Clone)]
+struct Device {
+    tables: Tables,
+    /// Made when the first colour goes back.
+    starts: OnceLock<Starts>,
+    /// sRGB's primaries, linear light to XYZ, and back.
+    to_xyz: Matrix,
+    from_xyz: Matrix,
 }
 
 #[derive(Clone)]
@@ -89,6 +108,7 @@ impl ColourTransform {
             Kind::Same => colour,
             Kind::Rgb(shaper) => shaper.to_working(colour),
             Kind::Grey(grey) => [grey.to_working(colour[0]); 3],
+            Kind::Tables(device) => device.to_working(colour),
         }
     }
 
@@ -98,6 +118,7 @@ impl ColourTransform {
             Kind::Same => colour.map(f64::from),
             Kind::Rgb(shaper) => shaper.to_document(colour),
             Kind::Grey(grey) => [grey.to_document(colour); 3],
+            Kind::Tables(device) => device.to_document(colour),
         }
     }
 }
@@ -122,6 +143,37 @@ impl Shaper {
     fn to_document(&self, colour: [f32; 3]) -> [f64; 3] {
         let linear = apply(&self.from_srgb, working_to_linear(colour));
         [0, 1, 2].map(|i| self.curves[i].encode(linear[i]))
+    }
+}
+
+impl Device {
+    fn new(tables: Tables) -> Result<Self> {
+        let to_xyz = ColorProfile::new_srgb().colorant_matrix().v;
+        let from_xyz = inverse(&to_xyz).ok_or_else(|| Error::bug("sRGB has no inverse"))?;
+        Ok(Self {
+            tables,
+            starts: OnceLock::new(),
+            to_xyz,
+            from_xyz,
+        })
+    }
+
+    fn to_working(&self, colour: [f32; 3]) -> [f32; 3] {
+        let lab = self.tables.lab(colour.map(f64::from));
+        linear_to_working(apply(&self.from_xyz, lab_to_xyz(lab)))
+    }
+
+    /// The Lab of a working colour.
+    fn lab(&self, colour: [f32; 3]) -> [f64; 3] {
+        xyz_to_lab(apply(&self.to_xyz, working_to_linear(colour)))
+    }
+
+    fn to_document(&self, colour: [f32; 3]) -> [f64; 3] {
+        let starts = self
+            .starts
+            .get_or_init(|| Starts::new(&self.tables, |place| self.lab(place.map(|v| v as f32))));
+        let place = colour.map(|v| f64::from(finite(v)));
+        starts.invert(&self.tables, self.lab(colour), place)
     }
 }
 
@@ -222,10 +274,10 @@ fn name(space: DataColorSpace) -> String {
     }
 }
 
-fn unusable(what: &str) -> Error {
+pub(super) fn unusable(what: &str) -> Error {
     Error::caller(format!(
-        "expected an RGB or grey profile with primaries and tone curves; the picture's ICC profile {what}; convert the picture to \
-         sRGB or another standard profile"
+        "expected an RGB or grey profile with primaries and tone curves, or with tables; the picture's ICC profile {what}; \
+         convert the picture to sRGB or another standard profile"
     ))
 }
 
@@ -240,6 +292,18 @@ fn curve(trc: Option<&ToneReprCurve>) -> Result<Curve> {
 }
 
 fn grey_profile(profile: &ColorProfile) -> Result<Kind> {
+    let has_tables =
+        profile.lut_a_to_b_colorimetric.is_some() || profile.lut_a_to_b_perceptual.is_some();
+    if profile.gray_trc.is_none() && has_tables {
+        let tables = Tables::of(profile, 1)?;
+        // Every code of 8 bits is an entry, so that none is bent.
+        let last = 255 * 16;
+        let light = |i: usize| lab_to_xyz(tables.lab([i as f64 / last as f64, 0.0, 0.0]))[1];
+        return Ok(Kind::Grey(Grey {
+            curve: Curve::measured((0..=last).map(light))?,
+            lightness: false,
+        }));
+    }
     Ok(Kind::Grey(Grey {
         curve: curve(profile.gray_trc.as_ref())?,
         lightness: profile.pcs == DataColorSpace::Lab,
@@ -249,7 +313,9 @@ fn grey_profile(profile: &ColorProfile) -> Result<Kind> {
 fn rgb_profile(profile: &ColorProfile) -> Result<Kind> {
     // Where a profile has tables as well, its matrix is the exactly invertible description.
     if !profile.is_matrix_shaper() {
-        return Err(unusable("is made of tables alone"));
+        return Ok(Kind::Tables(Box::new(Device::new(Tables::of(
+            profile, 3,
+        )?)?)));
     }
     let curves = [
         curve(profile.red_trc.as_ref())?,

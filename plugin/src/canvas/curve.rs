@@ -114,21 +114,24 @@ impl Curve {
             [] => Ok(Self::Linear),
             [gamma] => Self::gamma(f64::from(gamma) / 256.0),
             [0, u16::MAX] => Ok(Self::Linear),
-            _ => {
-                // Measured curves may dip by noise; the running maximum is the nearest curve with an inverse.
-                let mut top = 0u16;
-                let values: Vec<f64> = entries
-                    .iter()
-                    .map(|&v| {
-                        top = top.max(v);
-                        f64::from(top) / 65535.0
-                    })
-                    .collect();
-                if entries[0] >= entries[entries.len() - 1] {
-                    return Err(bad("a tone curve that rises"));
-                }
-                Ok(Self::Table(values))
-            }
+            _ => Self::measured(entries.iter().map(|&v| f64::from(v) / 65535.0)),
+        }
+    }
+
+    /// Equally spaced values over 0 to 1, at least two. Measured curves may dip by noise; the running maximum is the
+    /// nearest curve with an inverse.
+    pub fn measured(values: impl Iterator<Item = f64>) -> Result<Self> {
+        let (mut top, mut last) = (0.0f64, 0.0);
+        let rising: Vec<f64> = values
+            .map(|v| {
+                last = v;
+                top = top.max(v);
+                top
+            })
+            .collect();
+        match rising.first() {
+            Some(first) if rising.len() > 1 && *first < last => Ok(Self::Table(rising)),
+            _ => Err(bad("a tone curve that rises")),
         }
     }
 

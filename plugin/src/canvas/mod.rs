@@ -10,12 +10,14 @@ mod context;
 mod curve;
 mod document;
 mod grid;
+mod invert;
 mod layer;
 mod morphology;
 mod raster;
 mod resize;
 mod samples;
 mod selection;
+mod tables;
 
 #[cfg(test)]
 mod tests;

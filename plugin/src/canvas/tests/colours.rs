@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// To the working space and back, with every pixel forced through the conversion.
-fn there_and_back(raster: &Raster) -> Vec<u8> {
+pub(super) fn there_and_back(raster: &Raster) -> Vec<u8> {
     let colour = ColourTransform::new(raster).unwrap();
     let format = super::super::samples::Format::of(raster);
     let mut bytes = raster.bytes.clone();
@@ -138,7 +138,7 @@ fn grey_is_the_luminance_of_light() {
     assert!((colour.to_document([1.0, 0.0, 1.0])[0] - 0.2848).abs() < 1e-6);
 }
 
-const LITTLE_CMS_FROM: [[u8; 3]; 6] = [
+pub(super) const LITTLE_CMS_FROM: [[u8; 3]; 6] = [
     [128, 100, 90],
     [40, 60, 80],
     [200, 180, 160],

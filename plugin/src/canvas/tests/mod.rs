@@ -4,6 +4,8 @@
 mod colours;
 mod hostile;
 mod laws;
+mod profiles;
+mod tables;
 
 use std::sync::Arc;
 
