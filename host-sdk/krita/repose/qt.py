@@ -3,11 +3,31 @@
 Enumerations are written in full (`Qt.MouseButton.LeftButton`), which both understand.
 """
 
-try:
-    from PyQt6.QtCore import *  # noqa: F403
-    from PyQt6.QtGui import *  # noqa: F403
-    from PyQt6.QtWidgets import *  # noqa: F403
-except ImportError:
-    from PyQt5.QtCore import *  # noqa: F403
-    from PyQt5.QtGui import *  # noqa: F403
-    from PyQt5.QtWidgets import *  # noqa: F403
+from krita import Krita
+
+# The one that Krita's own classes are made with: loading the other one beside it would crash Krita.
+_MADE_WITH = next(base.__module__ for base in Krita.__mro__ if base.__name__ == "QObject")
+
+if _MADE_WITH.startswith("PyQt6"):
+    from PyQt6.QtCore import (QByteArray, QCoreApplication, QEvent, QLocale, QObject, QPointF, QRect, QRectF, QSize, Qt,
+                              QTimer, pyqtSignal)
+    from PyQt6.QtGui import QBrush, QColor, QIcon, QImage, QPainter, QPen, QPixmap, QPolygonF
+    from PyQt6.QtWidgets import (QAbstractItemView, QCheckBox, QComboBox, QDockWidget, QDoubleSpinBox, QFormLayout,
+                                 QGridLayout, QHBoxLayout, QLabel, QLineEdit, QListView, QListWidget, QListWidgetItem,
+                                 QMainWindow, QMenu, QProgressBar, QPushButton, QScrollArea, QSizePolicy, QSpinBox, QTabWidget,
+                                 QToolButton, QVBoxLayout, QWidget)
+else:
+    from PyQt5.QtCore import (QByteArray, QCoreApplication, QEvent, QLocale, QObject, QPointF, QRect, QRectF, QSize, Qt,
+                              QTimer, pyqtSignal)
+    from PyQt5.QtGui import QBrush, QColor, QIcon, QImage, QPainter, QPen, QPixmap, QPolygonF
+    from PyQt5.QtWidgets import (QAbstractItemView, QCheckBox, QComboBox, QDockWidget, QDoubleSpinBox, QFormLayout,
+                                 QGridLayout, QHBoxLayout, QLabel, QLineEdit, QListView, QListWidget, QListWidgetItem,
+                                 QMainWindow, QMenu, QProgressBar, QPushButton, QScrollArea, QSizePolicy, QSpinBox, QTabWidget,
+                                 QToolButton, QVBoxLayout, QWidget)
+
+__all__ = [name for name in dir() if name.startswith("Q") or name == "pyqtSignal"]
+
+
+def point_of(event):
+    """Where a mouse event happened in its widget."""
+    return event.position() if hasattr(event, "position") else QPointF(event.pos())

@@ -5,7 +5,6 @@ half-made layer is ever seen.
 """
 
 import array
-import json
 import os
 import tempfile
 import zipfile
@@ -114,7 +113,11 @@ def _blank_mask():
                 archive.writestr("mask/layers/mask2.pixelselection",
                                  b"VERSION 2\nTILEWIDTH 64\nTILEHEIGHT 64\nPIXELSIZE 1\nDATA 0\n")
                 archive.writestr("mask/layers/mask2.pixelselection.defaultpixel", b"\0")
-            source = Krita.instance().openDocument(path)
+            krita = Krita.instance()
+            quiet = krita.batchmode()
+            krita.setBatchmode(True)
+            source = krita.openDocument(path)
+            krita.setBatchmode(quiet)
             masks = [mask for layer in source.topLevelNodes() for mask in layer.childNodes()] if source else []
             if not masks:
                 raise Failure(_("Krita could not make a transparency mask."), abi.REPOSE_BUG)
@@ -124,19 +127,7 @@ def _blank_mask():
 
 
 def annotate(document, history):
-    """Adds a job's history to the list that the document carries."""
-    entries = histories(document)
-    entries.append(json.loads(history))
-    data = json.dumps(entries, ensure_ascii=False, separators=(",", ":")).encode()
-    document.setAnnotation(ANNOTATION, "Repose: how layers of this picture were made (JSON)", data)
-
-
-def histories(document):
-    """The histories that the document carries; what cannot be read is begun anew."""
-    if ANNOTATION not in document.annotationTypes():
-        return []
-    try:
-        entries = json.loads(document.annotation(ANNOTATION).data())
-    except (ValueError, UnicodeDecodeError):
-        return []
-    return entries if isinstance(entries, list) else [entries]
+    """Adds a line to the document's history: one JSON object a line, the oldest first."""
+    lines = document.annotation(ANNOTATION).data() if ANNOTATION in document.annotationTypes() else b""
+    data = lines + b"\n" + history.encode() if lines else history.encode()
+    document.setAnnotation(ANNOTATION, "Repose: how layers of this picture were made (JSON lines)", data)

@@ -22,12 +22,12 @@ REFINE = {"auto": abi.REPOSE_REFINE_AUTO, "refine": abi.REPOSE_REFINE_ALWAYS, "a
 class Task:
     """A job and the place in the document where its results belong."""
 
-    def __init__(self, document, node, job, name):
-        self.job, self.name = job, name
+    def __init__(self, document, node, job, name, candidates=1):
+        self.job, self.name, self.candidates = job, name, candidates
         self.history = ""
         self._root, self._node = document.rootNode().uniqueId(), node.uniqueId()
         self._size = document.width(), document.height()
-        self._formats = node.colorModel(), node.colorDepth(), node.colorProfile()
+        self.formats = node.colorModel(), node.colorDepth(), node.colorProfile()
 
     def status(self):
         return self.job.status()
@@ -48,21 +48,38 @@ class Task:
                 return document
         return None
 
-    def insert(self, status):
-        """Puts the results of a job that is done into the document. Gives the node of each candidate."""
-        self.history = self.job.text(abi.REPOSE_BYTES_HISTORY)
-        if status.layers == 0:
-            return []
+    def here(self):
+        """The document, if the results still have their place in it."""
         document = self.document()
         if document is None:
             raise Failure(_("The picture was closed while Repose was at work, so the result was dropped."))
         if (document.width(), document.height()) != self._size:
             raise Failure(_("The picture's size was changed while Repose was at work, so the result no longer fits. "
                             "Begin again."))
-        node = _find(document.rootNode(), self._node)
-        nodes = results.insert(document, node, self.job.layers(status.layers), self.name, self._formats)
+        return document
+
+    def node(self, document):
+        """The layer that was worked on; None if it was removed meanwhile."""
+        return _find(document.rootNode(), self._node)
+
+    def insert(self, status, candidate=None):
+        """Puts the results of a job that is done into the document: one candidate's, or all. Gives each one's node."""
+        self.history = self.job.text(abi.REPOSE_BYTES_HISTORY)
+        if status.layers == 0:
+            return []
+        document = self.here()
+        node = self.node(document)
+        layers = [layer for layer in self.job.layers(status.layers) if candidate in (None, layer.candidate)]
+        nodes = results.insert(document, node, layers, self.name, self.formats)
         results.annotate(document, self.history)
         return nodes
+
+    def activate(self):
+        """Makes the layer that was worked on the active one: the next pose is one of the picture, not of a result."""
+        document = self.document()
+        node = self.node(document) if document is not None else None
+        if node is not None:
+            document.setActiveNode(node)
 
 
 def _find(node, uid):
@@ -104,7 +121,7 @@ def repose(document, subject, pins=(), node=None, selection=None, guide=None, pr
         request.pins = ctypes.cast(points, ctypes.POINTER(abi.ReposePin))
     engine = shared()
     name = _("{subject}, re-posed").format(subject=subject)
-    return Task(document, node, engine.submit(engine.api.job_repose, request), name)
+    return Task(document, node, engine.submit(engine.api.job_repose, request), name, candidates)
 
 
 def erase(document, node=None, selection=None, seed=0, candidates=1, grow=0):
@@ -115,4 +132,4 @@ def erase(document, node=None, selection=None, seed=0, candidates=1, grow=0):
     request = sized(abi.ReposeEraseRequest, candidates=candidates, picture=pointer(picture.struct),
                     selection=pointer(chosen.struct), seed=seed, grow=grow)
     engine = shared()
-    return Task(document, node, engine.submit(engine.api.job_erase, request), _("Background"))
+    return Task(document, node, engine.submit(engine.api.job_erase, request), _("Background"), candidates)

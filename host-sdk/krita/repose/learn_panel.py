@@ -1,0 +1,65 @@
+"""What a learn needs to know."""
+
+from . import settings
+from .qt import QCheckBox, QComboBox, QFormLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget, pyqtSignal
+from .words import _
+
+
+class LearnPanel(QWidget):
+    """Name, consent, edge, recipe; `asked` with the options of `task.learn`."""
+
+    asked = pyqtSignal(dict)
+
+    def __init__(self, parent=None):
+        super().__init__(parent)
+        hint = QLabel(_("Select the subject in the picture, roughly is enough, and give it a name."))
+        hint.setWordWrap(True)
+        self._name = QLineEdit()
+        self._name.setObjectName("repose_name")
+        self._name.setMaxLength(80)
+        self._consent = QLineEdit(settings.read("consent"))
+        self._consent.setObjectName("repose_consent")
+        self._consent.setPlaceholderText(_("such as: my own photo, for my own use"))
+        self._person = QCheckBox(_("A real person's likeness"))
+        self._agrees = QCheckBox(_("The person has said yes"))
+        self._agrees.setEnabled(False)
+        self._person.toggled.connect(self._agrees.setEnabled)
+        self._person.toggled.connect(lambda on: on or self._agrees.setChecked(False))
+        self._expires = QLineEdit()
+        self._expires.setPlaceholderText(_("no end"))
+        self._edge = QComboBox()
+        for label, value in ((_("Automatic"), "auto"), (_("Refine"), "refine"), (_("As selected"), "as-selected")):
+            self._edge.addItem(label, value)
+        self._edge.setCurrentIndex(max(0, self._edge.findData(settings.read("edge", "auto"))))
+        self._recipe = QComboBox()
+        self._recipe.addItem(_("Patch (embedded)"))
+        self.button = QPushButton(_("Learn"))
+        self.button.setObjectName("repose_learn_button")
+        self.button.clicked.connect(self._ask)
+        form = QFormLayout()
+        form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        form.addRow(_("Name"), self._name)
+        form.addRow(QLabel(_("Who allows it, and for what")))
+        form.addRow(self._consent)
+        form.addRow(self._person)
+        form.addRow(self._agrees)
+        form.addRow(_("Valid until (YYYY-MM-DD)"), self._expires)
+        form.addRow(_("Edge"), self._edge)
+        form.addRow(_("Recipe"), self._recipe)
+        layout = QVBoxLayout(self)
+        layout.addWidget(hint)
+        layout.addLayout(form)
+        layout.addStretch(1)
+
+    def _ask(self):
+        settings.write("consent", self._consent.text())
+        settings.write("edge", self._edge.currentData())
+        self.asked.emit({
+            "name": self._name.text().strip(),
+            "consent": self._consent.text().strip(),
+            "person": self._person.isChecked(),
+            "person_agrees": self._agrees.isChecked(),
+            "expires": self._expires.text().strip() or None,
+            "refine": self._edge.currentData(),
+        })
