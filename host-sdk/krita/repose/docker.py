@@ -33,7 +33,7 @@ class ReposeDocker(DockWidget):
         self.learn, self.pose, self.erase = LearnPanel(), PosePanel(), ErasePanel()
         self.bar, self.candidates = RunBar(), CandidateList()
         self.runner = Runner(self)
-        self._seen, self._waiting, self._listed = None, None, False
+        self._seen, self._pinned, self._waiting, self._listed = None, None, None, False
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         for panel, title in ((self.learn, _("Learn")), (self.pose, _("Re-pose")), (self.erase, _("Erase"))):
@@ -123,9 +123,9 @@ class ReposeDocker(DockWidget):
                 (chosen.x(), chosen.y(), chosen.width(), chosen.height()))
         if seen == self._seen:
             return
-        if self._seen is None or seen[0] != self._seen[0]:
+        if seen[0] != self._pinned:
             self.pose.view.set_pins([])
-        self._seen = seen
+        self._seen, self._pinned = seen, seen[0]
         canvas = QRect(0, 0, document.width(), document.height())
         region = _around(chosen, canvas) if not chosen.isEmpty() else canvas
         shade = views.unselected(selection, region) if not chosen.isEmpty() else None
