@@ -11,6 +11,7 @@ mod cli {
     pub mod batch;
     #[cfg(target_os = "linux")]
     pub mod doctor;
+    pub mod exif;
     pub mod hostile;
     pub mod results;
     pub mod tool;

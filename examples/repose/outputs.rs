@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::args::Output;
 use crate::failure::{Failure, Result};
 use crate::flatten::{Layer, bake, flatten};
-use crate::io::{self, Document, Format, Group, Sheet};
+use crate::io::{self, About, Document, Exif, Format, Group, Sheet};
 use crate::picture::Picture;
 use crate::{shrink, wire};
 
@@ -103,9 +103,19 @@ impl Plan {
             .collect()
     }
 
-    /// Writes the results of a job that is done. `name` is the original's, for the layer list.
-    pub fn save(&self, job: &Job, original: &Picture, name: &str) -> Result<Saved> {
+    /// Writes the results of a job that is done. `name` is the original's, for the layer list; `exif` its camera's words.
+    pub fn save(
+        &self,
+        job: &Job,
+        original: &Picture,
+        exif: Option<&Exif>,
+        name: &str,
+    ) -> Result<Saved> {
         let xmp = job.xmp()?;
+        let about = About {
+            xmp: Some(&xmp),
+            exif,
+        };
         let history = job.history()?;
         let layers: Vec<Layer> = job.layers()?.iter().map(wire::take_layer).collect();
         let count = layers.iter().map(|l| l.candidate + 1).max().unwrap_or(1);
@@ -132,20 +142,25 @@ impl Plan {
                 original_name: name,
                 groups,
                 merged: &first,
-                xmp: Some(&xmp),
+                about,
                 history: Some(&history),
             };
             io::write_layers(&self.out, &document)?;
         } else {
-            io::write_flat(&files[0], self.format, &first, Some(&xmp))?;
+            io::write_flat(&files[0], self.format, &first, about)?;
             for (file, n) in files.iter().zip(0..).skip(1) {
                 let flat = flatten(original, candidate(n));
-                io::write_flat(file, self.format, &flat, Some(&xmp))?;
+                io::write_flat(file, self.format, &flat, about)?;
             }
         }
         if let Some(path) = &self.before_after {
             let both = shrink::side_by_side(original, &first, HALF);
-            io::write_flat(path, Format::Png, &both, Some(&xmp))?;
+            // Two pictures side by side are no camera's.
+            let about = About {
+                exif: None,
+                ..about
+            };
+            io::write_flat(path, Format::Png, &both, about)?;
         }
         if let Some(path) = &self.save_request {
             let request = job.request()?;

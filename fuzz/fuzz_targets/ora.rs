@@ -47,7 +47,7 @@ fn write_seeds() {
         let layer = small(4, 3, depth, Channels::Rgba);
         let path = folder.path().join("seed");
         if png {
-            io::write_flat(&path, io::Format::Png, &layer, None).expect("a PNG");
+            io::write_flat(&path, io::Format::Png, &layer, io::About::default()).expect("a PNG");
         } else {
             let sheet = io::Sheet {
                 name: "L".into(),
@@ -63,7 +63,7 @@ fn write_seeds() {
                     sheets: vec![sheet],
                 }],
                 merged: &original,
-                xmp: None,
+                about: io::About::default(),
                 history: None,
             };
             io::write_layers(&path, &document).expect("an OpenRaster file");

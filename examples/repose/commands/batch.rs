@@ -302,7 +302,8 @@ impl Work<'_> {
             }
         };
         ui.follow(&job, &layer_name(&photo.path))?;
-        Ok(plan.save(&job, picture, &layer_name(&photo.path))?.files)
+        let name = layer_name(&photo.path);
+        Ok(plan.save(&job, picture, photo.exif.as_ref(), &name)?.files)
     }
 
     /// The name of an item's result.

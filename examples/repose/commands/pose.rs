@@ -134,7 +134,12 @@ pub fn submit_erase(
 /// Follows the job and writes its results.
 fn finish(session: &Session, job: &Job, what: &str, plan: &Plan, photo: &Opened) -> Result<Report> {
     session.ui.follow(job, what)?;
-    let saved = plan.save(job, &photo.picture, &layer_name(&photo.path))?;
+    let saved = plan.save(
+        job,
+        &photo.picture,
+        photo.exif.as_ref(),
+        &layer_name(&photo.path),
+    )?;
     Ok(Report {
         wrong: None,
         json: plan.json(&saved),

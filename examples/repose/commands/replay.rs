@@ -50,7 +50,8 @@ pub fn run(session: &Session, args: &Replay) -> Result<Report> {
     session.ui.follow(&job, "replay")?;
     match plan {
         Some(plan) => {
-            let saved = plan.save(&job, &original, "Original")?;
+            // A request holds pixels, not what their file said.
+            let saved = plan.save(&job, &original, None, "Original")?;
             Ok(Report {
                 wrong: None,
                 json: plan.json(&saved),

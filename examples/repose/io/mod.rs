@@ -1,6 +1,7 @@
 //! Picture files: what comes in keeps its precision, its alpha and its colour profile, and so does what goes out.
 
 mod atomic;
+mod exif;
 mod jpeg;
 mod ora_read;
 mod ora_write;
@@ -11,6 +12,7 @@ mod tiff_read;
 mod tiff_write;
 
 pub use atomic::write_atomically;
+pub use exif::Exif;
 pub use ora_write::{Document, Group, Sheet};
 pub use read::{Opened, read};
 
@@ -83,12 +85,21 @@ impl Format {
     }
 }
 
-/// Writes a flat picture, with its profile and the history `xmp`, as PNG or TIFF.
-pub fn write_flat(path: &Path, format: Format, picture: &Picture, xmp: Option<&str>) -> Result<()> {
+/// What a file says beside its pixels and their profile.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct About<'a> {
+    /// The history, as an XMP packet.
+    pub xmp: Option<&'a str>,
+    /// What the camera said.
+    pub exif: Option<&'a Exif>,
+}
+
+/// Writes a flat picture, with its profile and what is known about it, as PNG or TIFF.
+pub fn write_flat(path: &Path, format: Format, picture: &Picture, about: About<'_>) -> Result<()> {
     format.check_holds(picture, path)?;
     write_atomically(path, |file| match format {
-        Format::Tiff => tiff_write::write(file, picture, xmp),
-        Format::Png => png::write(file, picture, xmp),
+        Format::Tiff => tiff_write::write(file, picture, about),
+        Format::Png => png::write(file, picture, about),
         other => Err(std::io::Error::other(format!(
             "a flat {} is not written here",
             other.name()

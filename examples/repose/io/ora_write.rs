@@ -7,7 +7,7 @@ use quick_xml::escape::escape;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-use super::png;
+use super::{About, png};
 use crate::picture::Picture;
 use crate::shrink;
 
@@ -24,8 +24,8 @@ pub struct Document<'a> {
     pub groups: Vec<Group>,
     /// The original with the first group over it.
     pub merged: &'a Picture,
-    /// The history, as an XMP packet.
-    pub xmp: Option<&'a str>,
+    /// What the pictures say beside their pixels.
+    pub about: About<'a>,
     /// The history, as JSON for people and scripts.
     pub history: Option<&'a str>,
 }
@@ -60,22 +60,27 @@ pub fn write(file: impl Write + Seek, document: &Document<'_>) -> io::Result<()>
     zip.start_file("stack.xml", deflated)?;
     zip.write_all(stack_xml(document).as_bytes())?;
 
-    let mut picture = |name: &str, picture: &Picture| -> io::Result<()> {
+    let history = About {
+        exif: None,
+        ..document.about
+    };
+    let mut picture = |name: &str, picture: &Picture, about| -> io::Result<()> {
         // PNG is compressed already; sizes above 4 GiB need the larger headers.
         let large = picture.bytes.len() as u64 > u64::from(u32::MAX);
         zip.start_file(name, stored.large_file(large))?;
-        png::write(&mut zip, picture, document.xmp)
+        png::write(&mut zip, picture, about)
     };
-    picture("data/original.png", document.original)?;
+    picture("data/original.png", document.original, document.about)?;
     for (g, group) in document.groups.iter().enumerate() {
         for (s, sheet) in group.sheets.iter().enumerate() {
-            picture(&source(g, s), &sheet.picture)?;
+            picture(&source(g, s), &sheet.picture, history)?;
         }
     }
-    picture("mergedimage.png", document.merged)?;
+    picture("mergedimage.png", document.merged, document.about)?;
     picture(
         "Thumbnails/thumbnail.png",
         &shrink::to_eight_bit(&shrink::fit(document.merged, THUMBNAIL)),
+        history,
     )?;
     if let Some(history) = document.history {
         zip.start_file("repose-history.json", deflated)?;

@@ -12,20 +12,32 @@ pub fn from_number(value: u16) -> Orientation {
         .unwrap_or(Orientation::NoTransforms)
 }
 
+fn swaps(orientation: Orientation) -> bool {
+    matches!(
+        orientation,
+        Orientation::Rotate90
+            | Orientation::Rotate270
+            | Orientation::Rotate90FlipH
+            | Orientation::Rotate270FlipH
+    )
+}
+
+/// The size of a picture after `orientation` is applied.
+pub fn size(width: u32, height: u32, orientation: Orientation) -> (u32, u32) {
+    if swaps(orientation) {
+        (height, width)
+    } else {
+        (width, height)
+    }
+}
+
 /// The picture with `orientation` applied: pixels move, no sample changes.
 pub fn apply(picture: Picture, orientation: Orientation) -> Picture {
     if orientation == Orientation::NoTransforms {
         return picture;
     }
     let (w, h) = (picture.width as usize, picture.height as usize);
-    let swaps = matches!(
-        orientation,
-        Orientation::Rotate90
-            | Orientation::Rotate270
-            | Orientation::Rotate90FlipH
-            | Orientation::Rotate270FlipH
-    );
-    let (nw, nh) = if swaps { (h, w) } else { (w, h) };
+    let (nw, nh) = if swaps(orientation) { (h, w) } else { (w, h) };
     let n = picture.bytes_per_pixel();
     let mut bytes = Vec::with_capacity(picture.bytes.len());
     for y in 0..nh {

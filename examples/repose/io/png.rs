@@ -1,4 +1,4 @@
-//! PNG with 8 or 16 bits, its profile and its history.
+//! PNG with 8 or 16 bits, its profile, its history and its EXIF.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -6,13 +6,14 @@ use std::io::{self, Write};
 use png::text_metadata::ITXtChunk;
 use png::{BitDepth, ColorType, Compression, Encoder, Info};
 
+use super::About;
 use crate::picture::{Channels, Depth, Picture};
 
 /// The keyword of an XMP packet in a PNG (XMP specification part 3).
 const XMP: &str = "XML:com.adobe.xmp";
 
-/// Writes `picture` with its profile and the history `xmp`. Floats are refused: a PNG cannot hold them.
-pub fn write(file: impl Write, picture: &Picture, xmp: Option<&str>) -> io::Result<()> {
+/// Writes `picture` with its profile and what is known about it. Floats are refused: a PNG cannot hold them.
+pub fn write(file: impl Write, picture: &Picture, about: About<'_>) -> io::Result<()> {
     let bit_depth = match picture.depth {
         Depth::U8 => BitDepth::Eight,
         Depth::U16 => BitDepth::Sixteen,
@@ -27,8 +28,11 @@ pub fn write(file: impl Write, picture: &Picture, xmp: Option<&str>) -> io::Resu
         Channels::Rgba => ColorType::Rgba,
     };
     info.icc_profile = picture.icc.as_deref().map(Cow::Borrowed);
-    if let Some(xmp) = xmp {
+    if let Some(xmp) = about.xmp {
         info.utf8_text.push(ITXtChunk::new(XMP, xmp));
+    }
+    if let Some(exif) = about.exif {
+        info.exif_metadata = Some(exif.to_block()?.into());
     }
     let mut encoder = Encoder::with_info(file, info)?;
     encoder.set_compression(Compression::Balanced);

@@ -10,7 +10,7 @@ use image::codecs::{jpeg::JpegDecoder, png::PngDecoder, webp::WebPDecoder};
 use image::metadata::Orientation;
 use image::{ColorType, ImageDecoder, Limits};
 
-use super::{Format, jpeg, ora_read, orient, tiff_read};
+use super::{Exif, Format, exif, jpeg, ora_read, orient, tiff_read};
 use crate::failure::{Failure, Result};
 use crate::picture::{Channels, Depth, MAX_BYTES, MAX_PIXELS, Picture};
 
@@ -30,6 +30,8 @@ pub struct Opened {
     pub picture: Picture,
     /// Its XMP packet, if it has one.
     pub xmp: Option<String>,
+    /// What its camera said, if it says anything.
+    pub exif: Option<Exif>,
     /// What the user should know, one sentence each.
     pub notes: Vec<String>,
 }
@@ -40,6 +42,8 @@ pub struct Decoded {
     pub picture: Picture,
     /// The file's XMP packet.
     pub xmp: Option<Vec<u8>>,
+    /// The file's EXIF.
+    pub exif: Option<Exif>,
     /// How the camera was held.
     pub orientation: Orientation,
     /// What the user should know.
@@ -171,7 +175,13 @@ fn with_decoder(
     let icc = decoder.icc_profile().map_err(|e| e.to_string())?;
     // Text that cannot be read does not make the pixels worse.
     let xmp = decoder.xmp_metadata().ok().flatten();
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    // Pixels are turned by the very block that then says they are upright.
+    let block = decoder.exif_metadata().ok().flatten();
+    let block = block.as_deref().map(exif::bare);
+    let orientation = block
+        .and_then(Orientation::from_exif_chunk)
+        .unwrap_or(Orientation::NoTransforms);
+    let exif = block.and_then(|b| Exif::from_block(b, orient::size(width, height, orientation)));
     decoder.read_image(&mut bytes).map_err(undecodable)?;
     Ok(Decoded {
         picture: Picture {
@@ -183,6 +193,7 @@ fn with_decoder(
             bytes,
         },
         xmp,
+        exif,
         orientation,
         notes,
     })
@@ -225,6 +236,7 @@ fn finish(path: PathBuf, format: Format, decoded: Decoded) -> Result<Opened> {
     let Decoded {
         mut picture,
         xmp,
+        exif,
         orientation,
         mut notes,
     } = decoded;
@@ -272,6 +284,7 @@ fn finish(path: PathBuf, format: Format, decoded: Decoded) -> Result<Opened> {
         format,
         picture,
         xmp: xmp.map(|x| String::from_utf8_lossy(&x).into_owned()),
+        exif,
         notes,
     })
 }

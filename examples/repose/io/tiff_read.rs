@@ -8,8 +8,8 @@ use tiff::ColorType;
 use tiff::decoder::{Decoder, Limits};
 use tiff::tags::{ExtraSamples, SampleFormat, Tag};
 
-use super::orient;
 use super::read::{DECODER_BYTES, Decoded, allocate, undecodable};
+use super::{Exif, orient};
 use crate::picture::{Channels, Depth, Picture};
 
 /// The tag of an XMP packet (XMP specification part 3).
@@ -53,6 +53,14 @@ pub fn decode(reader: impl Read + Seek, length: u64) -> Result<Decoded, String> 
         .flatten()
         .map_or(orient::from_number(1), orient::from_number);
 
+    let exif = decoder.ifd_pointer().and_then(|first| {
+        Exif::from_directory(
+            &mut decoder,
+            first,
+            orient::size(width, height, orientation),
+        )
+    });
+
     // Only now may as much be read as the pixels need: a hostile tag could claim just as much.
     limits.decoding_buffer_size = crate::picture::MAX_BYTES as usize;
     let mut decoder = decoder.with_limits(limits);
@@ -89,6 +97,7 @@ pub fn decode(reader: impl Read + Seek, length: u64) -> Result<Decoded, String> 
     Ok(Decoded {
         picture,
         xmp,
+        exif,
         orientation,
         notes,
     })

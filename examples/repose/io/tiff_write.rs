@@ -1,4 +1,4 @@
-//! TIFF with the picture's own precision, its profile and its history.
+//! TIFF with the picture's own precision, its profile, its history and its EXIF.
 
 use std::borrow::Cow;
 use std::io::{self, Seek, Write};
@@ -11,6 +11,7 @@ use tiff::encoder::{
 };
 use tiff::tags::{ExtraSamples, PhotometricInterpretation, SampleFormat, Tag};
 
+use super::About;
 use super::tiff_read::XMP;
 use crate::picture::{Depth, Picture};
 
@@ -45,49 +46,53 @@ kinds! {
     RgbF32: f32, RGB, 3, 32, IEEEFP;
 }
 
-/// Writes `picture` with its profile and the history `xmp`.
-pub fn write(file: impl Write + Seek, picture: &Picture, xmp: Option<&str>) -> io::Result<()> {
+/// Writes `picture` with its profile and what is known about it.
+pub fn write(file: impl Write + Seek, picture: &Picture, about: About<'_>) -> io::Result<()> {
     let compression = Compression::Deflate(DeflateLevel::Fast);
     if picture.bytes.len() > BIG {
         let encoder = TiffEncoder::<_, TiffKindBig>::new_big(file)
             .map_err(io::Error::other)?
             .with_compression(compression);
-        write_kind(encoder, picture, xmp)
+        write_kind(encoder, picture, about)
     } else {
         let encoder = TiffEncoder::<_, TiffKindStandard>::new(file)
             .map_err(io::Error::other)?
             .with_compression(compression);
-        write_kind(encoder, picture, xmp)
+        write_kind(encoder, picture, about)
     }
 }
 
 fn write_kind<W: Write + Seek, K: TiffKind>(
     encoder: TiffEncoder<W, K>,
     picture: &Picture,
-    xmp: Option<&str>,
+    about: About<'_>,
 ) -> io::Result<()> {
     let grey = picture.channels.colours() == 1;
     match (picture.depth, grey) {
-        (Depth::U8, true) => write_pixels::<W, K, Grey8>(encoder, picture, xmp),
-        (Depth::U16, true) => write_pixels::<W, K, Grey16>(encoder, picture, xmp),
-        (Depth::F16, true) => write_pixels::<W, K, GreyF16>(encoder, picture, xmp),
-        (Depth::F32, true) => write_pixels::<W, K, GreyF32>(encoder, picture, xmp),
-        (Depth::U8, false) => write_pixels::<W, K, Rgb8>(encoder, picture, xmp),
-        (Depth::U16, false) => write_pixels::<W, K, Rgb16>(encoder, picture, xmp),
-        (Depth::F16, false) => write_pixels::<W, K, RgbF16>(encoder, picture, xmp),
-        (Depth::F32, false) => write_pixels::<W, K, RgbF32>(encoder, picture, xmp),
+        (Depth::U8, true) => write_pixels::<W, K, Grey8>(encoder, picture, about),
+        (Depth::U16, true) => write_pixels::<W, K, Grey16>(encoder, picture, about),
+        (Depth::F16, true) => write_pixels::<W, K, GreyF16>(encoder, picture, about),
+        (Depth::F32, true) => write_pixels::<W, K, GreyF32>(encoder, picture, about),
+        (Depth::U8, false) => write_pixels::<W, K, Rgb8>(encoder, picture, about),
+        (Depth::U16, false) => write_pixels::<W, K, Rgb16>(encoder, picture, about),
+        (Depth::F16, false) => write_pixels::<W, K, RgbF16>(encoder, picture, about),
+        (Depth::F32, false) => write_pixels::<W, K, RgbF32>(encoder, picture, about),
     }
 }
 
 fn write_pixels<W: Write + Seek, K: TiffKind, C: ColorType>(
     mut encoder: TiffEncoder<W, K>,
     picture: &Picture,
-    xmp: Option<&str>,
+    about: About<'_>,
 ) -> io::Result<()>
 where
     C::Inner: Pod,
     [C::Inner]: TiffValue,
 {
+    let parts = match about.exif {
+        Some(exif) => exif.write_parts(&mut encoder).map_err(io::Error::other)?,
+        None => Vec::new(),
+    };
     let mut image: ImageEncoder<'_, W, C, K> = encoder
         .new_image(picture.width, picture.height)
         .map_err(io::Error::other)?;
@@ -101,7 +106,10 @@ where
         tags.write_tag(Tag::IccProfile, &icc[..])
             .map_err(io::Error::other)?;
     }
-    if let Some(xmp) = xmp {
+    if let Some(exif) = about.exif {
+        exif.write_first(tags, &parts).map_err(io::Error::other)?;
+    }
+    if let Some(xmp) = about.xmp {
         tags.write_tag(XMP, xmp.as_bytes())
             .map_err(io::Error::other)?;
     }
