@@ -40,6 +40,16 @@ static void say(Frame *frame, const char *icon, const char *sentence) {
 
 void dialog_say(Dialog *dialog, const char *sentence) { say(dialog->frame, "dialog-information", sentence); }
 
+/* What the dialog does; with `percent` of the work at hand, for those who look at the list of windows meanwhile. */
+static void entitle(Frame *frame, int percent) {
+    char *title = g_strdup(_(PROCEDURES[frame->dialog.work].menu));
+    if (g_str_has_suffix(title, "…")) title[strlen(title) - strlen("…")] = '\0';
+    char *whole = percent < 0 ? g_strdup(title) : g_strdup_printf("%d %% — %s", percent, title);
+    gtk_window_set_title(GTK_WINDOW(frame->window), whole);
+    g_free(whole);
+    g_free(title);
+}
+
 /* What can be pressed now. */
 static void update(Frame *frame) {
     gboolean working = frame->job && !frame->candidates;
@@ -201,6 +211,7 @@ static gboolean poll(gpointer data) {
     gtk_progress_bar_set_fraction(GTK_PROGRESS_BAR(frame->bar), work_fraction(&status));
     gtk_progress_bar_set_text(GTK_PROGRESS_BAR(frame->bar), line);
     g_free(line);
+    entitle(frame, status.state < REPOSE_STATE_DONE ? (int)(100 * work_fraction(&status)) : -1);
     if (status.preview_serial > frame->preview_serial) {
         frame->preview_serial = status.preview_serial;
         preview_work(frame->dialog.preview, frame->job);
@@ -315,10 +326,8 @@ static void build_choices(Frame *frame, GtkWidget *left) {
 
 static void build(Frame *frame) {
     Dialog *dialog = &frame->dialog;
-    char *title = g_strdup(_(PROCEDURES[dialog->work].menu));
-    if (g_str_has_suffix(title, "…")) title[strlen(title) - strlen("…")] = '\0';
-    frame->window = ui_dialog(title, PROCEDURES[dialog->work].name);
-    g_free(title);
+    frame->window = ui_dialog("", PROCEDURES[dialog->work].name);
+    entitle(frame, -1);
     gtk_dialog_add_button(GTK_DIALOG(frame->window), _("Close"), GTK_RESPONSE_CLOSE);
     GtkWidget *go = gtk_dialog_add_button(GTK_DIALOG(frame->window), _(frame->panel->go), GTK_RESPONSE_OK);
     gtk_dialog_set_default_response(GTK_DIALOG(frame->window), GTK_RESPONSE_OK);

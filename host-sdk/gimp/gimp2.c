@@ -55,9 +55,9 @@ static void install(const Procedure *procedure) {
         {GIMP_PDB_IMAGE, "image", "The image"},
         {GIMP_PDB_DRAWABLE, "drawable", "The layer"},
     };
+    /* Not the layers themselves: GIMP 2.10 crashes when a procedure that returns an array fails with a sentence. */
     static const GimpParamDef LAYERS[] = {
-        {GIMP_PDB_INT32, "num-layers", "How many layers were added"},
-        {GIMP_PDB_INT32ARRAY, "layers", "The new layers, bottom first"},
+        {GIMP_PDB_INT32, "num-layers", "How many layers were added; they lie directly above the one that was given"},
     };
     GimpParamDef args[FIXED_ARGS + 32];
     guint count = MIN(procedure->arg_count, 32);
@@ -67,7 +67,7 @@ static void install(const Procedure *procedure) {
                                               arg_help(&procedure->args[i])};
     gimp_install_procedure(procedure->name, procedure->blurb, procedure->help, "Repose", "Repose, MIT OR Apache-2.0", "2026",
                            procedure->menu, "RGB*, GRAY*", GIMP_PLUGIN, FIXED_ARGS + (gint)count,
-                           procedure->gives_layers ? 2 : 0, args, procedure->gives_layers ? LAYERS : NULL);
+                           procedure->gives_layers ? 1 : 0, args, procedure->gives_layers ? LAYERS : NULL);
     gimp_plugin_menu_register(procedure->name, "<Image>/Filters/Repose");
     for (guint i = 0; i < count; i++) g_free(args[FIXED_ARGS + i].description);
 }
@@ -140,8 +140,7 @@ static void keep_settings(const Procedure *procedure, const Settings *settings) 
 }
 
 static void run_procedure(const gchar *name, gint count, const GimpParam *given, gint *result_count, GimpParam **result) {
-    static GimpParam values[3]; /* GIMP reads them after this has returned */
-    static GArray *layers;
+    static GimpParam values[2]; /* GIMP reads them after this has returned */
     static char *sentence;
     Work work = procedure_find(name);
     RunEnd end = RUN_FAILED;
@@ -160,7 +159,7 @@ static void run_procedure(const gchar *name, gint count, const GimpParam *given,
     const Procedure *procedure = &PROCEDURES[work];
     GimpRunMode mode = (GimpRunMode)given[0].data.d_int32;
     settings_init(&settings);
-    layers = g_array_new(FALSE, FALSE, sizeof(gint32));
+    GArray *layers = g_array_new(FALSE, FALSE, sizeof(gint32));
     if (mode == GIMP_RUN_NONINTERACTIVE) {
         if (!take(procedure, count, given, &settings)) return;
     } else {
@@ -171,9 +170,8 @@ static void run_procedure(const gchar *name, gint count, const GimpParam *given,
         if (mode == GIMP_RUN_INTERACTIVE) keep_settings(procedure, &settings);
         values[0].data.d_status = GIMP_PDB_SUCCESS;
         if (procedure->gives_layers) {
-            *result_count = 3;
+            *result_count = 2;
             values[1] = (GimpParam){.type = GIMP_PDB_INT32, .data.d_int32 = (gint32)layers->len};
-            values[2] = (GimpParam){.type = GIMP_PDB_INT32ARRAY, .data.d_int32array = (gint32 *)(gpointer)layers->data};
         }
     } else if (end == RUN_CANCELLED) {
         values[0].data.d_status = GIMP_PDB_CANCEL;
@@ -185,6 +183,7 @@ static void run_procedure(const gchar *name, gint count, const GimpParam *given,
             values[1] = (GimpParam){.type = GIMP_PDB_STRING, .data.d_string = sentence};
         }
     }
+    g_array_free(layers, TRUE);
     g_clear_error(&error);
     settings_clear(&settings);
 }

@@ -5,5 +5,6 @@
 #![allow(clippy::unwrap_used, reason = "a test may end at the first surprise")]
 
 mod editor;
+mod gimp;
 mod layers;
 mod packages;

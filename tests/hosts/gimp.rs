@@ -1,0 +1,529 @@
+//! The plug-in inside the real GIMP 2.10 and 3.0: driven by scripts, without a window.
+
+mod xcf;
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+
+use super::editor::{Editor, Running, alone, repository};
+use super::packages::{example, packages};
+use xcf::Xcf;
+
+/// Both versions.
+const GIMPS: [Editor; 2] = [Editor::Gimp210, Editor::Gimp30];
+
+/// Where GIMP keeps its files below the home folder.
+fn profile(editor: Editor) -> &'static str {
+    match editor {
+        Editor::Gimp210 => ".config/GIMP/2.10",
+        _ => ".config/GIMP/3.0",
+    }
+}
+
+/// Installs the plug-in as its user does: the package's folder goes into the folder of plug-ins.
+fn install(editor: Editor, home: &Path) {
+    let package = packages().join(match editor {
+        Editor::Gimp210 => "gimp-2.10",
+        _ => "gimp-3.0",
+    });
+    let plug_ins = home.join(profile(editor)).join("plug-ins");
+    fs::create_dir_all(&plug_ins).unwrap();
+    copy(&package.join("repose"), &plug_ins);
+}
+
+fn copy(from: &Path, to: &Path) {
+    let status = Command::new("cp")
+        .arg("-a")
+        .args([from, to])
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
+
+/// A folder with the photo and a home in which GIMP has been before, with the plug-in installed.
+struct Desk {
+    editor: Editor,
+    folder: tempfile::TempDir,
+}
+
+impl Desk {
+    fn new(editor: Editor) -> Self {
+        static WARM: Mutex<Option<HashMap<Editor, tempfile::TempDir>>> = Mutex::new(None);
+        let mut warm = WARM.lock().unwrap_or_else(PoisonError::into_inner);
+        let warm = warm
+            .get_or_insert_default()
+            .entry(editor)
+            .or_insert_with(|| {
+                let folder = tempfile::tempdir().unwrap();
+                let home = folder.path().join("home");
+                fs::create_dir(&home).unwrap();
+                // GIMP makes its profile only where there is none, so the plug-in comes after it.
+                let (_, said) =
+                    Running::start(console(editor, &home, "0"), folder.path().join("log")).end(120);
+                assert!(home.join(profile(editor)).exists(), "{said}");
+                install(editor, &home);
+                folder
+            });
+        let desk = Self {
+            editor,
+            folder: tempfile::tempdir().unwrap(),
+        };
+        copy(&warm.path().join("home"), desk.path());
+        desk.put_photos();
+        desk
+    }
+
+    /// The photo and its mask, as they are and at half their size.
+    fn put_photos(&self) {
+        for (name, small) in [
+            ("teddy.jpg", "small.png"),
+            ("teddy_mask.png", "small_mask.png"),
+        ] {
+            let photo = repository().join("examples/photos").join(name);
+            fs::copy(&photo, self.path().join(name)).unwrap();
+            let photo = image::open(&photo).unwrap();
+            photo
+                .thumbnail(photo.width() / 2, photo.height() / 2)
+                .save(self.path().join(small))
+                .unwrap();
+        }
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn home(&self) -> PathBuf {
+        self.path().join("home")
+    }
+
+    /// GIMP without a window, at work on a script that may use what `gimp/*.scm` define.
+    fn start(&self, script: &str) -> Running {
+        let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hosts/gimp");
+        let own = match self.editor {
+            Editor::Gimp210 => "2.10.scm",
+            _ => "3.0.scm",
+        };
+        let whole = [
+            format!("(define desk {:?})", self.path()),
+            fs::read_to_string(scripts.join(own)).unwrap(),
+            fs::read_to_string(scripts.join("all.scm")).unwrap(),
+            script.to_owned(),
+            "(say \"end\")\n(close-output-port said)".to_owned(),
+        ];
+        let file = self.path().join("script.scm");
+        fs::write(&file, whole.join("\n")).unwrap();
+        let command = console(self.editor, &self.home(), &format!("(load {file:?})"));
+        Running::start(command, self.path().join("log"))
+    }
+
+    /// Runs a script to its end, and gives what it said.
+    #[track_caller]
+    fn run(&self, script: &str) -> Vec<String> {
+        let (_, log) = self.start(script).end(90);
+        let said = fs::read_to_string(self.path().join("said")).unwrap_or_default();
+        let mut lines: Vec<_> = said.lines().map(str::to_owned).collect();
+        assert_eq!(lines.pop().as_deref(), Some("end"), "{said}\n{log}");
+        lines
+    }
+
+    /// Whether the library of subjects is whole, by the command line, and how many versions it has.
+    #[track_caller]
+    fn versions(&self) -> u64 {
+        let output = Command::new(example("repose"))
+            .args(["--json", "--library"])
+            .arg(self.home().join(".local/share/repose"))
+            .args(["subjects", "verify"])
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        let answer: serde_json::Value = serde_json::from_str(&text)
+            .unwrap_or_else(|e| panic!("{e}: {text}{}", String::from_utf8_lossy(&output.stderr)));
+        assert_eq!(answer["verified"]["whole"], true, "{answer}");
+        answer["verified"]["versions"].as_u64().unwrap()
+    }
+}
+
+/// A command that has GIMP evaluate an expression and end.
+fn console(editor: Editor, home: &Path, expression: &str) -> Command {
+    let mut command = editor.command(home, editor.console());
+    command.args(["-n", "-i", "-d", "-f", "-c"]);
+    match editor {
+        Editor::Gimp210 => command.args(["-b", expression, "-b", "(gimp-quit 0)"]),
+        _ => command.args([
+            "--batch-interpreter=plug-in-script-fu-eval",
+            "-b",
+            expression,
+            "--quit",
+        ]),
+    };
+    command
+}
+
+/// The layer at the bottom is what it was; above it lie background and subject with masks, inside it, and where both masks
+/// are 0 the flattened picture that GIMP wrote is the one before, to the last bit.
+#[track_caller]
+fn check(desk: &Desk, name: &str, kind: &str, bytes: usize) {
+    let path = |suffix: &str| desk.path().join(format!("{name}{suffix}"));
+    let (before, after) = (Xcf::read(&path("-before.xcf")), Xcf::read(&path(".xcf")));
+    let base = &before.layers[0];
+    assert_eq!(
+        after.names(),
+        ["teddy, re-posed", "Background behind teddy", &base.name]
+    );
+    assert_eq!(after.layers[2].pixels, base.pixels, "the original layer");
+    assert_eq!((after.layers[2].x, after.layers[2].y), (base.x, base.y));
+    let history: serde_json::Value = serde_json::from_str(after.history.as_ref().unwrap()).unwrap();
+    assert_eq!(history[0]["action"], "repose", "{history}");
+    for layer in &after.layers[..2] {
+        let mask = layer.mask.as_ref().unwrap();
+        assert_eq!(
+            mask.size, bytes,
+            "{}: the selection's precision",
+            layer.name
+        );
+        assert_eq!(layer.pixels.size, base.pixels.size, "{}", layer.name);
+        assert!(layer.visible);
+        assert!(layer.x >= base.x && layer.y >= base.y, "{}", layer.name);
+        assert!(layer.x as usize + mask.width <= base.x as usize + base.pixels.width);
+        assert!(layer.y as usize + mask.height <= base.y as usize + base.pixels.height);
+        let none = mask
+            .bytes
+            .chunks(bytes)
+            .filter(|s| s.iter().all(|b| *b == 0))
+            .count();
+        assert!(
+            none > 100 && none < mask.width * mask.height * 9 / 10,
+            "{}",
+            layer.name
+        );
+    }
+    let [shown, original] = ["", "-before"].map(|s| {
+        let file = path(&format!("{s}.{kind}"));
+        image::open(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()))
+    });
+    let (mut outside, mut changed) = (0, 0);
+    let pixel = shown.as_bytes().len() / (shown.width() * shown.height()) as usize;
+    assert_eq!(pixel, 3 * bytes, "{name}: the file's precision");
+    assert_eq!(
+        (shown.width() as usize, shown.height() as usize),
+        (after.width, after.height)
+    );
+    for (i, (now, then)) in shown
+        .as_bytes()
+        .chunks(pixel)
+        .zip(original.as_bytes().chunks(pixel))
+        .enumerate()
+    {
+        let (x, y) = (i % after.width, i / after.width);
+        let masks = after.layers[..2].iter().filter_map(|l| l.mask_at(x, y));
+        if masks.flatten().all(|b| *b == 0) {
+            outside += 1;
+            assert_eq!(now, then, "{name}: {x}, {y}");
+        } else {
+            changed += usize::from(now != then);
+        }
+    }
+    let all = after.width * after.height;
+    assert!(
+        outside > all / 2 && changed > all / 50,
+        "{outside} outside, {changed} changed of {all}"
+    );
+}
+
+#[test]
+fn whole_job_at_8_16_and_32_bits() {
+    for editor in GIMPS {
+        let Some(editor) = editor.found() else {
+            continue;
+        };
+        let desk = Desk::new(editor);
+        let _turn = alone();
+        let said = desk.run(
+            r#"
+            (whole-job (photo) "u8" "png" PHOTO-PINS)
+            (let ((image (small 250))) (crop-layer image 20 15 300 310) (whole-job image "u16" "tif" SMALL-PINS))
+            (whole-job (small 600) "float" "tif" SMALL-PINS)"#,
+        );
+        assert_eq!(said, ["u8: 2", "u16: 2", "float: 2"], "{editor:?}");
+        check(&desk, "u8", "png", 1);
+        check(&desk, "u16", "tif", 2);
+        check(&desk, "float", "tif", 4);
+        assert_eq!(desk.versions(), 3, "each learn made a version");
+    }
+}
+
+#[test]
+fn candidates_erasing_grey_guide_and_the_library() {
+    for editor in GIMPS {
+        let Some(editor) = editor.found() else {
+            continue;
+        };
+        let desk = Desk::new(editor);
+        let _turn = alone();
+        let said = desk.run(
+            r#"
+            (let* ((image (small 0)) (layer (base image)))
+              (learn-from image layer "teddy" "my own toy" 0 0 "2999-12-31")
+              (attempt "candidates" (lambda () (pose-with image layer "teddy" "215,155 205,107:180,114" 2 "")))
+              (save image "candidates.xcf")
+              (attempt "erase" (lambda () (erase-from image layer 1)))
+              (attempt "twice" (lambda () (layer-count image)))
+              (save image "twice.xcf")
+              (close image))
+            (let* ((image (small 0)) (layer (base image)))
+              (attempt "guide" (lambda () (pose-by-guide image layer "teddy" (duplicate-base image))))
+              (close image))
+            (let* ((image (small 0)) (layer (base image)))
+              (select-none image)
+              (attempt "at home" (lambda () (move-by image layer "teddy" 40 -10)))
+              (close image))
+            (let* ((image (small 0)) (layer (base image)))
+              (make-grey image)
+              (learn-from image layer "grey teddy" "my own toy" 0 0 "")
+              (attempt "grey" (lambda () (move-by image layer "grey teddy" 40 -10)))
+              (save image "grey.xcf")
+              (close image))"#,
+        );
+        assert_eq!(
+            said,
+            [
+                "candidates: 4",
+                "erase: 1",
+                "twice: 6",
+                "guide: 2",
+                "at home: 2",
+                "grey: 2"
+            ],
+            "{editor:?}"
+        );
+        let file = Xcf::read(&desk.path().join("candidates.xcf"));
+        assert_eq!(
+            file.layers
+                .iter()
+                .rev()
+                .skip(1)
+                .map(|l| (l.name.as_str(), l.visible))
+                .collect::<Vec<_>>(),
+            [
+                ("Background behind teddy 1", true),
+                ("teddy, re-posed 1", true),
+                ("Background behind teddy 2", false),
+                ("teddy, re-posed 2", false)
+            ]
+        );
+        let file = Xcf::read(&desk.path().join("twice.xcf"));
+        let history: serde_json::Value =
+            serde_json::from_str(file.history.as_ref().unwrap()).unwrap();
+        let actions: Vec<_> = history
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|h| &h["action"])
+            .collect();
+        assert_eq!(actions, ["repose", "erase"]);
+        let file = Xcf::read(&desk.path().join("grey.xcf"));
+        assert_eq!(file.layers[0].pixels.size, 1);
+        assert!(file.layers[0].mask.is_some());
+    }
+}
+
+#[test]
+fn mistakes_get_a_sentence_and_change_nothing() {
+    for editor in GIMPS {
+        let Some(editor) = editor.found() else {
+            continue;
+        };
+        let desk = Desk::new(editor);
+        let _turn = alone();
+        let said = desk.run(
+            r#"
+            (let* ((image (small 0)) (layer (base image)) (pose (lambda (pins) (pose-with image layer "teddy" pins 1 ""))))
+              (attempt "no consent" (lambda () (learn-from image layer "teddy" " " 0 0 "")))
+              (attempt "person" (lambda () (learn-from image layer "someone" "their agency" 1 0 "")))
+              (attempt "past" (lambda () (learn-from image layer "old" "my own toy" 0 0 "2001-01-01")))
+              (attempt "nobody" (lambda () (pose "1,2:3,4")))
+              (learn-from image layer "teddy" "my own toy" 0 0 "")
+              (attempt "pin" (lambda () (pose "1,2:3,4 5;6")))
+              (attempt "comma" (lambda () (pose "1,2 3,5:1e99,4")))
+              (attempt "no pose" (lambda () (pose "")))
+              (attempt "words" (lambda () (pose-with image layer "teddy" "1,2:3,4" 1 "a jumping bear")))
+              (attempt "group" (lambda () (erase-from image (new-group image) 1)))
+              (select-none image)
+              (attempt "nothing" (lambda () (erase-from image layer 1)))
+              (attempt "learn nothing" (lambda () (learn-from image layer "air" "mine" 0 0 "")))
+              (crop-layer image 150 50 150 150)
+              (select-ellipse image 10 10 50 50)
+              (attempt "beside" (lambda () (erase-from image layer 1)))
+              (attempt "layers" (lambda () (layer-count image)))
+              (close image))
+            (let ((image (load-image "small.png")))
+              (make-indexed image)
+              (select-ellipse image 150 50 100 100)
+              (attempt "indexed" (lambda () (erase-from image (base image) 1))))"#,
+        );
+        let expected = [
+            ("no consent", "consent"),
+            ("person", "likeness"),
+            ("past", "2001-01-01"),
+            ("nobody", "teddy"),
+            (
+                "pin",
+                "\"5\", cannot be read: a pin is FROM_X,FROM_Y[:TO_X,TO_Y][@ANGLE][^DEPTH]",
+            ),
+            ("comma", "Pin 2, \"3,5:1e99,4\""),
+            ("no pose", "no new pose was asked for"),
+            ("words", "re-pose by words"),
+            ("group", "A layer group is active"),
+            ("nothing", "Nothing is selected"),
+            ("learn nothing", "Nothing is selected"),
+            ("beside", "outside the active layer"),
+            ("layers", "2"),
+            ("indexed", "Image ▸ Mode ▸ RGB"),
+        ];
+        assert_eq!(said.len(), expected.len(), "{said:#?}");
+        for (line, (name, part)) in said.iter().zip(expected) {
+            assert!(
+                line.starts_with(&format!("{name}: ")) && line.contains(part),
+                "{editor:?}: {part:?} was expected in {line:?}"
+            );
+        }
+        assert_eq!(desk.versions(), 1);
+    }
+}
+
+/// The process of the plug-in that GIMP of this home has started, if it is at work.
+fn plug_in(home: &Path) -> Option<u32> {
+    let program = home.join(".config/GIMP");
+    fs::read_dir("/proc").unwrap().find_map(|entry| {
+        let entry = entry.ok()?;
+        let line = fs::read(entry.path().join("cmdline")).ok()?;
+        let first = line.split(|b| *b == 0).next()?;
+        let ours = first.starts_with(program.as_os_str().as_encoded_bytes())
+            && first.ends_with(b"/repose/repose");
+        // Not while GIMP only asks it for its procedures.
+        let asked = line
+            .split(|b| *b == 0)
+            .any(|word| word == b"-query" || word == b"-init");
+        let state = fs::read_to_string(entry.path().join("stat")).ok()?;
+        let dead = state.rsplit(')').next()?.trim_start().starts_with('Z');
+        (ours && !asked && !dead).then(|| entry.file_name().to_str()?.parse().ok())?
+    })
+}
+
+/// A job that takes long enough to be interrupted; there is a file `learned` when it begins.
+const LONG: &str = r#"
+    (let* ((image (photo)) (layer (base image)))
+      (learn-from image layer "teddy" "my own toy" 0 0 "")
+      (close-output-port (open-output-file (path "learned")))
+      (attempt "erase" (lambda () (erase-from image layer 16)))
+      (attempt "layers" (lambda () (layer-count image)))
+      (save image "after.xcf"))"#;
+
+/// Waits until a long job of this desk is at work, and gives its process.
+#[track_caller]
+fn at_work(desk: &Desk, gimp: &mut Running) -> u32 {
+    gimp.until(60, "the learned subject", || {
+        desk.path().join("learned").exists().then_some(())
+    });
+    let pid = gimp.until(30, "the plug-in", || plug_in(&desk.home()));
+    std::thread::sleep(std::time::Duration::from_millis(600));
+    pid
+}
+
+/// What GIMP's own Cancel does to a plug-in.
+#[test]
+fn killed_plug_in_leaves_image_and_library_whole() {
+    for editor in GIMPS {
+        let Some(editor) = editor.found() else {
+            continue;
+        };
+        let desk = Desk::new(editor);
+        let _turn = alone();
+        let mut gimp = desk.start(LONG);
+        let pid = at_work(&desk, &mut gimp);
+        let killed = Command::new("/bin/kill")
+            .args(["-9", &pid.to_string()])
+            .status()
+            .unwrap();
+        assert!(killed.success());
+        let (_, log) = gimp.end(60);
+        let said = fs::read_to_string(desk.path().join("said")).unwrap();
+        let lines: Vec<_> = said.lines().collect();
+        assert!(
+            lines[0].starts_with("erase: ") && lines[0] != "erase: 16",
+            "{said}\n{log}"
+        );
+        assert_eq!(lines[1], "layers: 1", "{said}");
+        let file = Xcf::read(&desk.path().join("after.xcf"));
+        assert_eq!(file.layers.len(), 1);
+        assert_eq!(desk.versions(), 1);
+        // And the next job finds nothing in its way.
+        let said = desk.run(r#"(let ((image (small 0))) (attempt "again" (lambda () (erase-from image (base image) 1))))"#);
+        assert_eq!(said, ["again: 1"]);
+    }
+}
+
+#[test]
+fn killed_gimp_takes_the_plug_in_with_it() {
+    for editor in GIMPS {
+        let Some(editor) = editor.found() else {
+            continue;
+        };
+        let desk = Desk::new(editor);
+        let _turn = alone();
+        let mut gimp = desk.start(LONG);
+        at_work(&desk, &mut gimp);
+        gimp.kill();
+        let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while plug_in(&desk.home()).is_some() {
+            assert!(
+                std::time::Instant::now() < until,
+                "the plug-in goes on without GIMP"
+            );
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        assert_eq!(desk.versions(), 1);
+    }
+}
+
+#[test]
+fn both_gimps_learn_into_one_library_at_once() {
+    let [Some(old), Some(new)] = GIMPS.map(Editor::found) else {
+        return;
+    };
+    let desk = Desk::new(old);
+    // The other one's profile lies beside the first one's in the same home.
+    let other = Desk::new(new);
+    copy(
+        &other.home().join(profile(new)),
+        &desk.home().join(profile(new)),
+    );
+    let _turn = alone();
+    let script = r#"
+        (let* ((image (small 0)) (layer (base image)))
+          (learn-from image layer "teddy" "my own toy" 0 0 "")
+          (learn-from image layer "teddy" "my own toy" 0 0 "")
+          (attempt "pose" (lambda () (move-by image layer "teddy" 30 0)))
+          (learn-from image layer "teddy" "my own toy" 0 0 ""))"#;
+    let mut first = desk.start(script);
+    // Both scripts have one desk: wait until the first one's was read.
+    first.until(60, "the first script", || {
+        desk.path().join("said").exists().then_some(())
+    });
+    let second = Desk {
+        editor: new,
+        folder: tempfile::tempdir().unwrap(),
+    };
+    second.put_photos();
+    std::os::unix::fs::symlink(desk.home(), second.home()).unwrap();
+    let said = second.run(script);
+    let (_, log) = first.end(90);
+    assert_eq!(said, ["pose: 2"]);
+    let said = fs::read_to_string(desk.path().join("said")).unwrap();
+    assert_eq!(said, "pose: 2\nend\n", "{log}");
+    assert_eq!(desk.versions(), 6);
+}
