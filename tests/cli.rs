@@ -7,12 +7,14 @@
 )]
 
 mod cli {
+    pub mod bad_files;
     pub mod bad_input;
     pub mod batch;
     #[cfg(target_os = "linux")]
     pub mod doctor;
     pub mod exif;
     pub mod hostile;
+    pub mod kinds;
     pub mod results;
     pub mod tool;
 }

@@ -187,7 +187,8 @@ typedef struct ReposeSelection {
     size_t stride;       /* bytes from one row to the next */
 } ReposeSelection;
 
-/* A point of a pose, in picture pixels; 0, 0 is the outer corner of the top left pixel. This struct never grows. */
+/* A point of a pose, in picture pixels; 0, 0 is the outer corner of the top left pixel. It may lie beyond the picture by
+ * four times its longer side (counted as at least 256 pixels). This struct never grows. */
 typedef struct ReposePin {
     float from_x; /* where the point of the subject is now */
     float from_y;

@@ -10,7 +10,7 @@ use crate::canvas::{Layer, Raster, Role, SelectionDepth, mask_to_bytes};
 use crate::outcome::Outcome;
 use crate::progress::Progress;
 use crate::request::Request;
-use crate::subject::{Action, Library, provenance};
+use crate::subject::{Action, Library, hex, provenance};
 use crate::{Error, Result, erase, learn, repose};
 
 /// A job's result, ready to be handed over without further work.
@@ -126,8 +126,4 @@ fn finished(layer: Layer) -> FinishedLayer {
         mask_depth: layer.mask_depth,
         mask: mask_to_bytes(&layer.mask, layer.mask_depth),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

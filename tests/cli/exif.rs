@@ -231,7 +231,7 @@ fn damaged_exif_is_left_out() {
     // Its first directory points to itself as its camera's.
     let first = long(&good[4..8]) as usize;
     let camera = first + 2 + 12 * 4 + 8;
-    endless[camera..camera + 4].copy_from_slice(&good[4..8].to_vec());
+    endless[camera..camera + 4].copy_from_slice(&good[4..8]);
     let mut far = good.clone();
     far[4..8].copy_from_slice(&[0xFF; 4]);
     let mut many = good.clone();

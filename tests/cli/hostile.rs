@@ -3,15 +3,12 @@
 //! `PROPTEST_CASES=100000 cargo test --release --test cli hostile` looks for longer.
 
 use std::fs;
-use std::io::{Cursor, Write};
 use std::path::Path;
 
 use image::ImageFormat;
 use proptest::prelude::*;
-use zip::ZipWriter;
-use zip::write::SimpleFileOptions;
 
-use super::tool::photo8;
+use super::tool::{archive, encoded, photo8};
 use crate::failure::Kind;
 use crate::io;
 
@@ -62,24 +59,11 @@ fn changed(mut bytes: Vec<u8>, changes: &[Change]) -> Vec<u8> {
     bytes
 }
 
-fn whole(format: ImageFormat) -> Vec<u8> {
-    let small = image::imageops::crop_imm(&photo8(), 20, 20, 24, 18).to_image();
-    let mut bytes = Vec::new();
-    small
-        .write_to(&mut Cursor::new(&mut bytes), format)
-        .unwrap();
-    bytes
-}
-
-fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut zip = ZipWriter::new(Cursor::new(&mut bytes));
-    for (name, content) in entries {
-        zip.start_file(*name, SimpleFileOptions::default()).unwrap();
-        zip.write_all(content).unwrap();
-    }
-    zip.finish().unwrap();
-    bytes
+fn small(format: ImageFormat) -> Vec<u8> {
+    encoded(
+        &image::imageops::crop_imm(&photo8(), 20, 20, 24, 18).to_image(),
+        format,
+    )
 }
 
 /// Reads a file with these bytes: a picture, or a failure that names the file and is the file's, not the reader's.
@@ -121,12 +105,12 @@ proptest! {
         format in prop::sample::select(vec![ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::Tiff, ImageFormat::WebP]),
         changes in changes(),
     ) {
-        read(&changed(whole(format), &changes), None)?;
+        read(&changed(small(format), &changes), None)?;
     }
 
     #[test]
     fn damaged_archives(changes in changes(), layer in any::<bool>()) {
-        let png = whole(ImageFormat::Png);
+        let png = small(ImageFormat::Png);
         let stack = b"<image w='96' h='72'><stack><layer name='L' src='l.png' x='3' y='-2'/></stack></image>";
         let bytes = archive(&[
             ("mimetype", b"image/openraster"), ("stack.xml", stack), ("l.png", &png), ("mergedimage.png", &png),
@@ -145,7 +129,7 @@ proptest! {
             "<image w='{}' h='{}'><stack x='{x}' y='{y}'><layer name='L' src='l.png' x='{x}' y='1'/></stack></image>",
             width % 300, height % 300,
         ).into_bytes();
-        let mut picture = whole(ImageFormat::Png);
+        let mut picture = small(ImageFormat::Png);
         if spoil_stack { xml = changed(xml, &stack); }
         if spoil_png { picture = changed(picture, &png); }
         let bytes = archive(&[

@@ -1,13 +1,15 @@
 //! A folder for one test, the program, and small pictures.
 
 use std::fs::{self, File};
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use image::codecs::{png::PngDecoder, tiff::TiffDecoder};
-use image::{DynamicImage, GrayImage, ImageBuffer, ImageDecoder, Luma, Rgb};
+use image::{DynamicImage, GrayImage, ImageBuffer, ImageDecoder, ImageFormat, Luma, Rgb};
 use serde_json::Value;
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
 
 /// Size of the test picture.
 pub const SIZE: (u32, u32) = (96, 72);
@@ -175,6 +177,27 @@ pub fn decode(path: &Path) -> (DynamicImage, Option<Vec<u8>>, Option<String>) {
         .unwrap()
         .map(|x| String::from_utf8(x).unwrap());
     (DynamicImage::from_decoder(decoder).unwrap(), icc, xmp)
+}
+
+/// A picture as a file of this format.
+pub fn encoded(picture: &ImageBuffer<Rgb<u8>, Vec<u8>>, format: ImageFormat) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    picture
+        .write_to(&mut Cursor::new(&mut bytes), format)
+        .unwrap();
+    bytes
+}
+
+/// A zip archive of these files.
+pub fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut zip = ZipWriter::new(Cursor::new(&mut bytes));
+    for (name, content) in entries {
+        zip.start_file(*name, SimpleFileOptions::default()).unwrap();
+        zip.write_all(content).unwrap();
+    }
+    zip.finish().unwrap();
+    bytes
 }
 
 /// One file of a zip archive.

@@ -11,12 +11,17 @@ const SMALLEST: usize = 4;
 /// The mesh reaches this many pixels beyond the matte, so that resampling at the edge still finds a triangle.
 const MARGIN: usize = 2;
 
-/// A regular triangulation over `matte > 0` grown by 2 pixels, in pixels of the matte; empty for an empty matte.
+/// A piece apart from the rest is a speck of the matte, not a part of the subject, below this share of all coverage.
+const SPECK: f64 = 0.002;
+
+/// A regular triangulation over `matte > 0` grown by 2 pixels, in pixels of the matte; empty for an empty matte. Specks far
+/// from the rest are left out: they would make all cells coarser, and be bent by pins that mean something else.
 ///
 /// Its corners are whole pixel corners and may lie a little outside the matte's rectangle. Cells are square, 1/48 of the
 /// silhouette's longer side but at least 4 pixels, their diagonals alternate so that no direction is stiffer than
 /// another, and there are at most 2601 corners. All triangles wind clockwise on screen.
 pub fn mesh(matte: &Mask) -> Mesh {
+    let matte = &without_specks(matte);
     let box_ = matte.support();
     if box_.width == 0 {
         return Mesh::default();
@@ -70,6 +75,58 @@ pub fn mesh(matte: &Mask) -> Mesh {
         }
     }
     mesh
+}
+
+/// The matte without its specks. Pieces are told apart on blocks of 4 × 4 pixels, so small gaps do not part them.
+fn without_specks(matte: &Mask) -> Mask {
+    let (across, down) = (
+        matte.width().div_ceil(SMALLEST),
+        matte.height().div_ceil(SMALLEST),
+    );
+    let mut blocks = vec![0.0f64; across * down];
+    for y in 0..matte.height() {
+        for (x, &v) in matte.row(y).iter().enumerate() {
+            blocks[y / SMALLEST * across + x / SMALLEST] += f64::from(v);
+        }
+    }
+    // The piece of each block, 0 for none yet; coverage of each piece.
+    let (mut piece, mut cover) = (vec![0usize; blocks.len()], vec![0.0]);
+    let mut waiting = Vec::new();
+    for start in 0..blocks.len() {
+        if blocks[start] <= 0.0 || piece[start] != 0 {
+            continue;
+        }
+        let number = cover.len();
+        cover.push(0.0);
+        piece[start] = number;
+        waiting.push(start);
+        while let Some(at) = waiting.pop() {
+            cover[number] += blocks[at];
+            let (x, y) = (at % across, at / across);
+            for ny in y.saturating_sub(1)..(y + 2).min(down) {
+                for nx in x.saturating_sub(1)..(x + 2).min(across) {
+                    let next = ny * across + nx;
+                    if blocks[next] > 0.0 && piece[next] == 0 {
+                        piece[next] = number;
+                        waiting.push(next);
+                    }
+                }
+            }
+        }
+    }
+    let least = SPECK * cover.iter().sum::<f64>();
+    // Where all is specks, they are the subject.
+    if !cover.iter().any(|c| *c >= least && *c > 0.0) {
+        return matte.clone();
+    }
+    Mask::from_fn(matte.width(), matte.height(), |x, y| {
+        let number = piece[y / SMALLEST * across + x / SMALLEST];
+        if cover[number] >= least {
+            matte.at(x, y)
+        } else {
+            0.0
+        }
+    })
 }
 
 /// Cells along one axis, centred on the grown box.
@@ -157,6 +214,29 @@ mod tests {
                 assert!(all().fold(0.0, f32::max) >= length + 2.0);
             }
         }
+    }
+
+    #[test]
+    fn specks_do_not_make_the_mesh_coarser() {
+        let clean = disc(300, 60.0);
+        let mut dirty = clean.clone();
+        for (x, y) in [(2, 3), (297, 1), (150, 299)] {
+            dirty.set(x, y, 0.9);
+        }
+        assert_eq!(mesh(&dirty), mesh(&clean));
+        // A wisp beside the subject is covered by the cells there, and a hand that is cut off stays.
+        let mut parts = clean.clone();
+        for y in 0..12 {
+            for x in 0..12 {
+                parts.set(10 + x, 10 + y, 1.0);
+            }
+        }
+        assert!(mesh(&parts).vertices.iter().any(|v| v[0] < 24.0));
+        // Dust alone is not nothing.
+        let dust = Mask::from_fn(400, 400, |x, y| {
+            f32::from(u8::from(x % 13 == 0 && y % 13 == 0))
+        });
+        assert!(!mesh(&dust).triangles.is_empty());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::engine::patch::level::RADIUS;
 use crate::outcome::Outcome;
 use crate::progress::Progress;
 use crate::request::Learn;
-use crate::subject::{Library, Prior, Subject};
+use crate::subject::{Library, Prior, Subject, hex};
 use crate::{Error, Result};
 
 /// Coverage from which a pixel shows the subject alone.
@@ -92,7 +92,7 @@ pub fn picture_hash(picture: &Raster) -> String {
         Space::Icc(profile) => hash.update(profile),
     }
     hash.update(&picture.bytes);
-    hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+    hex(&hash.finalize())
 }
 
 /// The pixels of `rect`, in the picture's own format.

@@ -8,7 +8,7 @@ mod plane;
 #[cfg(test)]
 mod tests;
 
-use crate::request::{Pin, Placement};
+use crate::request::{FURTHEST, Pin, Placement};
 use crate::subject::Mesh;
 use crate::{Error, Result};
 use arap::{Pinned, Sheet};
@@ -18,8 +18,6 @@ use plane::Point;
 
 /// More pins than a hand sets; bounds the time of one pose.
 const MOST_PINS: usize = 1000;
-/// No pin goes further than this, in pixels: beyond any picture, and still exact in `f32`.
-const FURTHEST: f32 = 400_000.0;
 /// Displacements that differ less than this, in pixels, are the same.
 const SAME: f32 = 1.0 / 1024.0;
 

@@ -10,8 +10,12 @@ const MAX_CANDIDATES: u32 = 16;
 const MAX_GROW: u32 = 256;
 /// Most pins of one pose.
 const MAX_PINS: usize = 1000;
-/// Farthest that a pin or a move may reach, in pixels: no picture is as large.
-const MAX_REACH: f32 = 1.0e6;
+/// A pin may reach beyond the picture by this many times its longer side …
+const BEYOND: f32 = 4.0;
+/// … counted as at least this many pixels.
+const SMALL_SIDE: u32 = 256;
+/// Nothing is moved further, in pixels: positions stay exact in `f32`.
+pub const FURTHEST: f32 = 400_000.0;
 /// Longest consent or prompt, in bytes.
 const MAX_TEXT: usize = 64 * 1024;
 /// Largest ICC profile, in bytes.
@@ -74,7 +78,7 @@ fn repose(request: &Repose) -> Result<()> {
         )));
     }
     for (index, it) in request.pins.iter().enumerate() {
-        pin(it, index)?;
+        pin(it, index, &request.picture)?;
     }
     if let Some(guide) = &request.guide {
         raster(guide, "the guide")?;
@@ -180,33 +184,49 @@ fn name(name: &str) -> Result<()> {
     Ok(())
 }
 
-fn pin(pin: &Pin, index: usize) -> Result<()> {
-    let places = [pin.from, pin.to].concat();
+fn pin(pin: &Pin, index: usize, picture: &Raster) -> Result<()> {
+    let index = index + 1;
     let angle = pin.angle.unwrap_or(0.0);
-    if places.iter().any(|v| !reachable(*v)) || !angle.is_finite() || !pin.depth.is_finite() {
+    let numbers = [
+        pin.from[0],
+        pin.from[1],
+        pin.to[0],
+        pin.to[1],
+        angle,
+        pin.depth,
+    ];
+    if !numbers.iter().all(|v| v.is_finite()) {
         return Err(Error::caller(format!(
-            "pin {} is not at a place in or near the picture: {pin:?}",
-            index + 1
+            "pin {index} must be made of numbers: {pin:?}"
         )));
+    }
+    let reach = picture.width.max(picture.height).max(SMALL_SIDE) as f32 * BEYOND;
+    let near = |at: [f32; 2]| {
+        let sides = [picture.width, picture.height];
+        (0..2).all(|k| (-reach..=sides[k] as f32 + reach).contains(&at[k]))
+    };
+    for (what, at) in [("is at", pin.from), ("goes to", pin.to)] {
+        if !near(at) {
+            return Err(Error::caller(format!(
+                "pin {index} {what} ({}, {}): at most {reach} pixels beyond the picture ({}×{}) were expected",
+                at[0], at[1], picture.width, picture.height
+            )));
+        }
     }
     Ok(())
 }
 
 fn placement(placement: &Placement) -> Result<()> {
-    let good = placement.offset.into_iter().all(reachable)
+    let good = placement.offset.into_iter().all(|v| v.abs() < FURTHEST)
         && (0.05..=20.0).contains(&placement.scale)
         && placement.angle.is_finite();
     if good {
         Ok(())
     } else {
         Err(Error::caller(format!(
-            "the move must be finite and the scale 0.05 to 20: {placement:?}"
+            "the move must be below {FURTHEST} pixels, the scale 0.05 to 20, the angle a number: {placement:?}"
         )))
     }
-}
-
-fn reachable(value: f32) -> bool {
-    value.abs() <= MAX_REACH
 }
 
 fn candidates(candidates: u32) -> Result<()> {

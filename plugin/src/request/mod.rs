@@ -4,6 +4,7 @@ mod check;
 mod pixels;
 mod saved;
 
+pub use check::FURTHEST;
 pub use pixels::{Pixels, Samples};
 
 use crate::canvas::{Raster, Selection};

@@ -55,7 +55,7 @@ fn selection(width: u32, height: u32) -> impl Strategy<Value = Selection> {
 }
 
 fn pin() -> impl Strategy<Value = Pin> {
-    let near = || -2000.0f32..2000.0;
+    let near = || -1000.0f32..1000.0;
     (
         [near(), near()],
         [near(), near()],
@@ -234,6 +234,59 @@ fn selections_of_impossible_values_are_refused() {
         let error = Request::from_bytes(&bytes).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Caller, "{values:?}");
         assert!(error.message.contains("select"), "{error}");
+    }
+}
+
+/// A pin that a hand drags may leave the picture; one that a mistake sends away may not.
+#[test]
+fn pins_stay_near_the_picture() {
+    let good = Repose {
+        picture: Raster {
+            width: 600,
+            height: 2,
+            depth: Depth::U8,
+            channels: Channels::Grey,
+            space: Space::Srgb,
+            bytes: vec![0; 1200],
+        },
+        selection: None,
+        subject: "it".into(),
+        version: None,
+        pins: Vec::new(),
+        guide: None,
+        placement: Placement::default(),
+        prompt: None,
+        candidates: 1,
+        seed: 0,
+        grow: 0,
+        refine: Refine::Auto,
+    };
+    let with = |from: [f32; 2], to: [f32; 2], offset: f32| {
+        let mut it = good.clone();
+        it.pins.push(Pin {
+            from,
+            to,
+            angle: None,
+            depth: 0.0,
+        });
+        it.placement.offset = [0.0, offset];
+        Request::Repose(it).check()
+    };
+    for to in [[3000.0, 2402.0], [-2400.0, -2400.0], [5.0, 1.0]] {
+        assert!(with([5.0, 1.0], to, -4000.0).is_ok(), "{to:?}");
+    }
+    for (from, to, offset, word) in [
+        ([5.0, 1.0], [3001.0, 0.0], 0.0, "pin 1 goes to (3001, 0)"),
+        ([5.0, 1.0], [0.0, -2401.0], 0.0, "600×2"),
+        ([1e9, 1.0], [0.0, 0.0], 0.0, "pin 1 is at"),
+        ([5.0, f32::NAN], [0.0, 0.0], 0.0, "numbers"),
+        ([5.0, 1.0], [0.0, f32::INFINITY], 0.0, "numbers"),
+        ([5.0, 1.0], [5.0, 1.0], 4e5, "400000 pixels"),
+        ([5.0, 1.0], [5.0, 1.0], f32::NAN, "the move"),
+    ] {
+        let error = with(from, to, offset).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Caller);
+        assert!(error.message.contains(word), "{word}: {error}");
     }
 }
 
