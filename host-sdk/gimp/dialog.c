@@ -182,6 +182,7 @@ static void learned(Frame *frame) {
     frame->end = RUN_DONE; /* whatever comes after it */
     update(frame);
     say(frame, "dialog-information", sentence);
+    gtk_widget_set_sensitive(frame->go, FALSE); /* until something is changed: the same again is a slip */
     g_free(sentence);
 }
 

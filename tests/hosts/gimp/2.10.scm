@@ -34,3 +34,6 @@
 (define (flatten image) (gimp-image-flatten image))
 (define (duplicate-base image)
   (let ((copy (car (gimp-layer-copy (base image) TRUE)))) (gimp-image-insert-layer image copy 0 0) copy))
+(define (use-profile image name) (gimp-image-convert-color-profile-from-file image (string-append "file://" (path name)) 1 TRUE))
+(define (new-channel image)
+  (let ((channel (car (gimp-channel-new-from-component image 0 "channel")))) (gimp-image-insert-channel image channel 0 0) channel))

@@ -42,3 +42,6 @@
 (define (flatten image) (gimp-image-flatten image))
 (define (duplicate-base image)
   (let ((copy (car (gimp-layer-copy (base image))))) (gimp-image-insert-layer image copy 0 0) copy))
+(define (use-profile image name) (gimp-image-convert-color-profile-from-file image (path name) 1 TRUE))
+(define (new-channel image)
+  (let ((channel (car (gimp-channel-new-from-component image 0 "channel")))) (gimp-image-insert-channel image channel 0 0) channel))

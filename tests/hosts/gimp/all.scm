@@ -18,7 +18,7 @@
           (set! *error-hook* (lambda words (leave (apply string-append (map (lambda (w) (if (string? w) w "")) words)))))
           (let ((came (work))) (if (number? came) (number->string came) "done")))))
     (set! *error-hook* usual)))
-; The whole job: base alone, with result, and what is seen, read back from the saved file.
+; The whole job: base alone, with result, and what is seen of both, read back from the saved file.
 (define (whole-job image name kind pins)
   (let ((layer (base image)))
     (save image (string-append name "-before.xcf"))
@@ -30,6 +30,6 @@
     (lambda (stem)
       (let ((image (load-image (string-append stem ".xcf"))))
         (flatten image)
-        (save image (string-append stem "." kind))
+        (save image (string-append stem "-seen." kind))
         (close image)))
     (list name (string-append name "-before"))))
