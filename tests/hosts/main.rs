@@ -6,5 +6,6 @@
 
 mod editor;
 mod gimp;
+mod krita;
 mod layers;
 mod packages;

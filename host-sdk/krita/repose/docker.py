@@ -225,12 +225,14 @@ class ReposeDocker(DockWidget):
     def _use(self, number):
         if self._waiting is None:
             return
-        begun, status = self._waiting
+        # Krita handles events while it adds layers, a second click among them: nothing may be waiting by then.
+        (begun, status), self._waiting = self._waiting, None
+        self.candidates.withdraw()
         try:
             self._insert(begun, status, number)
         except Failure as failure:
             self.bar.say(str(failure), failed=True)
-        self._drop_candidates()
+        begun.job.free()
 
     def _drop_candidates(self):
         if self._waiting is not None:

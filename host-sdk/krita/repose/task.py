@@ -60,7 +60,7 @@ class Task:
 
     def node(self, document):
         """The layer that was worked on; None if it was removed meanwhile."""
-        return _find(document.rootNode(), self._node)
+        return results.find(document.rootNode(), self._node)
 
     def insert(self, status, candidate=None):
         """Puts the results of a job that is done into the document: one candidate's, or all. Gives each one's node."""
@@ -80,12 +80,6 @@ class Task:
         node = self.node(document) if document is not None else None
         if node is not None:
             document.setActiveNode(node)
-
-
-def _find(node, uid):
-    if node.uniqueId() == uid:
-        return node
-    return next((found for child in node.childNodes() if (found := _find(child, uid))), None)
 
 
 def learn(document, name, consent, node=None, selection=None, person=False, person_agrees=False, expires=None,

@@ -1,0 +1,186 @@
+"""Krita with its windows: the menu, the docker, pins dragged by the mouse, and all that can happen while a job runs.
+
+What a person does is asked of the test outside, which has the mouse: a line `HAND number {…}` on stderr, answered by a
+file of that number.
+"""
+
+import json
+import os
+
+from krita import Krita
+from PyQt5.QtWidgets import QApplication, QDockWidget, QPushButton
+
+from common import HEAD, HOLD, SIDE, bear, check, everything, leaves, mask_of, out, photo, say, tree, union
+
+krita = Krita.instance()
+hands = 0
+
+
+def hand(**what):
+    """Asks for something to be done, and waits until it is."""
+    global hands
+    hands += 1
+    say("HAND", hands, json.dumps(what))
+    done = out(f"hand-{hands}")
+    while not os.path.exists(done):
+        yield 30
+
+
+def click(widget):
+    at = widget.mapToGlobal(widget.rect().center())
+    yield from hand(do="click", at=[at.x(), at.y()])
+
+
+def until(true, what, seconds=20):
+    for _ in range(seconds * 20):
+        if true():
+            return
+        yield 50
+    check(False, "not within", seconds, "s:", what)
+
+
+def menu(*names):
+    """Clicks through the menus as a person does."""
+    bar = krita.activeWindow().qwindow().menuBar()
+    for depth, name in enumerate(names):
+        def place(holder):
+            return next((action for action in holder.actions() if action.text().replace("&", "") == name), None)
+        if depth == 0:
+            holder = bar
+        else:
+            yield from until(lambda: QApplication.activePopupWidget() and place(QApplication.activePopupWidget()), name)
+            holder = QApplication.activePopupWidget()
+        at = holder.mapToGlobal(holder.actionGeometry(place(holder)).center())
+        yield from hand(do="click", at=[at.x(), at.y()])
+
+
+def steps():
+    window = krita.activeWindow()
+    document = photo()
+    window.addView(document)
+    window.qwindow().showMaximized()
+    yield 700
+    layer = document.topLevelNodes()[0]
+    untouched = everything(document)
+
+    yield from menu("Tools", "Scripts", "Repose", "Learn Subject from Selection…")
+    docker = window.qwindow().findChild(QDockWidget, "repose_docker")
+    yield from until(docker.isVisible, "the docker")
+    yield 500
+    check(docker.height() > 300, "the docker is too low:", docker.height())
+
+    # Without a selection, and without a name.
+    yield from click(docker.learn.button)
+    yield from until(lambda: "Nothing is selected" in docker.bar.said(), docker.bar.said())
+    document.setSelection(bear())
+    yield 300
+    yield from click(docker.learn.button)
+    yield from until(lambda: docker.bar.said() and "selected" not in docker.bar.said(), docker.bar.said())
+    yield from click(docker.learn._name)
+    yield from hand(do="type", text="bear")
+    docker.learn._consent.clear()
+    yield from click(docker.learn._consent)
+    yield from hand(do="type", text="my own toy")
+    yield from hand(do="shot", name="learn")
+    yield from click(docker.learn.button)
+    yield from until(lambda: "was learned" in docker.bar.said(), docker.bar.said())
+    check(docker.pose.subjects.subject() == "bear", docker.pose.subjects.subject())
+    check(docker.tabs.currentIndex() == 1, "the docker did not turn to the next step")
+
+    # Pins by the mouse, on the picture in the docker.
+    view = docker.pose.view
+    yield from until(lambda: not view._image.isNull(), "the picture in the docker")
+
+    def on_screen(x, y):
+        at = view.mapToGlobal(view.on_screen(x, y).toPoint())
+        return [at.x(), at.y()]
+
+    yield from hand(do="click", at=on_screen(330, 200))
+    yield from until(lambda: len(view.pins) == 1, "a pin")
+    yield from hand(do="right-click", at=on_screen(330, 200))
+    yield from until(lambda: not view.pins, "a pin that is removed")
+    yield 500
+    yield from hand(do="drag", at=on_screen(*HEAD[:2]), to=on_screen(*HEAD[2:4]))
+    yield from until(lambda: len(view.pins) == 1 and view.pins[0].to_x < 385, f"a dragged pin: {view.pins}")
+    docker.pose._turn.setValue(HEAD[4])
+    check(view.pins[0].angle == HEAD[4], view.pins)
+    head = view.pins[0]
+    check(abs(head.from_x - HEAD[0]) < 4 and abs(head.to_y - HEAD[3]) < 4, head)
+    from repose.task import Pin
+    view.set_pins([Pin(x, y, x, y) for x, y in HOLD] + [head])
+
+    # Stopped in the middle.
+    docker.pose._common.candidates.setValue(16)
+    yield from click(docker.pose.button)
+    yield from until(lambda: "%" in docker.bar.line(), "progress")
+    yield from until(lambda: view._live is not None, "a preview")
+    stop = docker.findChild(QPushButton, "repose_stop")
+    check(stop.isVisible() and not docker.pose.button.isVisible(), "Stop takes the place of Re-pose")
+    yield from click(stop)
+    yield from until(lambda: "Stopped" in docker.bar.said(), docker.bar.said())
+    check(len(tree(document)) == 1, tree(document))
+    yield 300
+
+    # To the end, with a look at it while it runs.
+    docker.pose._common.candidates.setValue(1)
+    yield from click(docker.pose.button)
+    lines = []
+    yield from until(lambda: view._live is not None, "a preview")
+    yield from hand(do="shot", name="running")
+    yield from until(lambda: lines.append(docker.bar.line()) or docker.runner.idle, "the end")
+    check(any(" — " in line and "left" in line for line in lines), lines)
+    yield from until(lambda: len(tree(document)) == 2, docker.bar.said())
+    yield 700
+    check(document.activeNode().uniqueId() == layer.uniqueId(), "another layer is active:", document.activeNode().name())
+    check(tree(document)[1][0] == "bear, re-posed", tree(document))
+    yield from hand(do="shot", name="result")
+    touched = union([mask_of(result) for result in leaves(document.topLevelNodes()[1:2])])
+    after = everything(document)
+    wrong = sum(not touched[i] and untouched[4 * i:4 * i + 4] != after[4 * i:4 * i + 4] for i in range(SIDE * SIDE))
+    check(wrong == 0 and after != untouched, wrong, "pixels outside the masks have changed")
+
+    # One step of undo, and the picture is the original; one of redo, and it is back.
+    krita.action("edit_undo").trigger()
+    yield from until(lambda: everything(document) == untouched, "undo")
+    check(len(tree(document)) == 1, tree(document))
+    krita.action("edit_redo").trigger()
+    yield from until(lambda: everything(document) == after, "redo")
+    krita.action("edit_undo").trigger()
+    yield from until(lambda: everything(document) == untouched, "undo again")
+
+    # A candidate of two.
+    docker.pose._common.candidates.setValue(2)
+    yield from click(docker.pose.button)
+    yield from until(lambda: docker.candidates.isVisible(), "candidates", 60)
+    check(len(tree(document)) == 1, "candidates were inserted before one was chosen")
+    docker.candidates._list.setCurrentRow(1)
+    yield 300
+    yield from hand(do="shot", name="candidates")
+    yield from click(docker.findChild(QPushButton, "repose_use_button"))
+    yield from until(lambda: len(tree(document)) == 2, docker.bar.said())
+    check(tree(document)[1][2][1][0] == "bear, re-posed 2", tree(document))
+    check(not docker.candidates.isVisible(), "the candidates are still offered")
+    yield 400
+
+    # The picture is closed while a job is at work.
+    docker.pose._common.candidates.setValue(16)
+    yield from click(docker.pose.button)
+    yield from until(lambda: "%" in docker.bar.line(), "progress")
+    document.setModified(False)
+    document.close()
+    yield from until(lambda: docker.runner.idle, "the job of a closed picture to end")
+    check("closed" in docker.bar.said() or "Stopped" in docker.bar.said(), docker.bar.said())
+    yield 500
+
+    # Krita is closed while a job is at work.
+    document = photo()
+    window.addView(document)
+    yield 500
+    document.setSelection(bear())
+    yield 900
+    view.set_pins([Pin(x, y, x, y) for x, y in HOLD] + [head])
+    yield from click(docker.pose.button)
+    yield from until(lambda: "%" in docker.bar.line(), "progress")
+    document.setModified(False)
+    say("CLOSING")
+    window.qwindow().close()
