@@ -103,18 +103,29 @@ fn stripped(plugin: &Path, work: &Path) -> Result<PathBuf> {
     Ok(copy)
 }
 
-/// Compiles the catalogues of translated words.
+/// Compiles the catalogues of translated words; without gettext the plug-ins speak English.
 fn translated(catalogues: &Path, work: &Path) -> Result<PathBuf> {
     let words = work.join("words");
+    fs::create_dir_all(&words)?;
     for entry in fs::read_dir(catalogues)? {
         let path = entry?.path();
         if path.extension().is_some_and(|e| e == "po") {
             let language = path.file_stem().ok_or("a catalogue without a name")?;
             let folder = words.join("locale").join(language).join("LC_MESSAGES");
             fs::create_dir_all(&folder)?;
-            let catalogue =
-                polib::po_file::parse(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-            polib::mo_file::write(&catalogue, &folder.join("repose.mo"))?;
+            let status = Command::new("msgfmt")
+                .arg("-o")
+                .args([&folder.join("repose.mo"), &path])
+                .status();
+            match status {
+                Ok(status) if status.success() => {}
+                Ok(_) => return Err(format!("{} cannot be compiled", path.display()).into()),
+                Err(e) => {
+                    println!("translations are left out: msgfmt (gettext) cannot be run: {e}");
+                    fs::remove_dir_all(words.join("locale"))?;
+                    break;
+                }
+            }
         }
     }
     Ok(words)
