@@ -70,7 +70,7 @@ static const char *problem_of(JsonObject *subject) {
 static void append(Subjects *subjects, JsonObject *subject) {
     const char *name = text_of(subject, "name"), *problem = problem_of(subject);
     char *about = *problem ? g_strdup(problem)
-                           /* TRANSLATORS: version of a learned subject, and the day on which it was learned */
+                           /* Words: version of a learned subject, and the day on which it was learned */
                            : g_strdup_printf(_("Version %d, %.10s"), (int)number_of(subject, "newest"), text_of(subject, "created"));
     char *text = g_markup_printf_escaped("<b>%s</b>\n<small>%s%s</small>", name, *problem ? "⚠ " : "", about);
     GdkPixbuf *picture = thumbnail(text_of(subject, "thumbnail_png"));

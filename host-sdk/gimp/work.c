@@ -132,7 +132,7 @@ char *work_line(const ReposeJobStatus *status) {
     char *name = g_strconcat(first, g_utf8_next_char(stage), NULL);
     int seconds = (int)CLAMP(ceil(status->eta_seconds), -1, 1e6);
     char *line = NULL;
-    /* TRANSLATORS: what is being done, how much of it is done, and how long the rest will take. */
+    /* Words: what is being done, how much of it is done, and how long the rest will take. */
     if (seconds >= 60)
         line = g_strdup_printf(_("%s — %d %% — about %d min %d s left"), name, percent, seconds / 60, seconds % 60);
     else if (seconds > 0)
