@@ -2,19 +2,26 @@
 //!
 //! The edge band is estimated from the colours on both sides (projection on the line between the local foreground and
 //! background mean) and then made to follow the picture's own edges by a guided filter (He, Sun and Tang 2010).
-//! The matte never leaves the selection: what the user did not select stays untouched.
+//! The matte reaches at most [`REACH`] pixels beyond the selection, where colour says that a tight one left some of the
+//! subject.
 
-use crate::canvas::{Grid, Image, Mask, erode, gaussian_blur};
+use crate::canvas::{Grid, Image, Mask, erode, gaussian_blur, grow};
 use crate::request::Refine;
 
 /// Softness of a selection above which it is taken for a matte already: soft pixels per pixel of its outline.
 /// An anti-aliased outline has about 1.
 const SOFT_OUTLINE: f32 = 2.5;
 
+/// How far, in pixels, the matte may reach beyond a hard selection that cuts a little of the subject off, and the coverage
+/// up to which a pixel there is taken for background.
+pub const REACH: usize = 4;
+const DOUBT: f32 = 0.1;
+
 /// Coverage below this is noise of a selection tool (it leaves a film over whole pictures), not subject.
 pub const FAINT: f32 = 0.02;
 
-/// The matte of what `selection` holds in `image` (same size); 0 wherever the selection is 0.
+/// The matte of what `selection` holds in `image` (same size); where it is refined, what a tight selection left over of the
+/// subject is part of it. Beyond [`REACH`] pixels from the selection it is exactly 0.
 pub fn matte(image: &Image, selection: &Mask, refine: Refine) -> Mask {
     let wanted = match refine {
         Refine::Always => true,
@@ -26,7 +33,48 @@ pub fn matte(image: &Image, selection: &Mask, refine: Refine) -> Mask {
     } else {
         selection.clone()
     };
-    matte.map(|&v| if v < FAINT { 0.0 } else { v })
+    without_films(&matte)
+}
+
+/// `mask` without what is fainter than [`FAINT`], and without connected parts that nowhere reach one half while others do:
+/// selection tools leave films over what only resembles the subject.
+pub fn without_films(mask: &Mask) -> Mask {
+    let (w, h) = (mask.width(), mask.height());
+    let mut out = mask.map(|&v| if v < FAINT { 0.0 } else { v });
+    if mask.data().iter().all(|&v| v < 0.5) {
+        return out;
+    }
+    let mut seen = vec![false; w * h];
+    let (mut part, mut next) = (Vec::new(), Vec::new());
+    for start in 0..w * h {
+        if seen[start] || out.data()[start] <= 0.0 {
+            continue;
+        }
+        seen[start] = true;
+        part.clear();
+        next.push(start);
+        let mut most = 0.0f32;
+        while let Some(p) = next.pop() {
+            most = most.max(out.data()[p]);
+            part.push(p);
+            let (x, y) = (p % w, p / w);
+            for ny in y.saturating_sub(1)..(y + 2).min(h) {
+                for nx in x.saturating_sub(1)..(x + 2).min(w) {
+                    let n = ny * w + nx;
+                    if !seen[n] && out.data()[n] > 0.0 {
+                        seen[n] = true;
+                        next.push(n);
+                    }
+                }
+            }
+        }
+        if most < 0.5 {
+            for &p in &part {
+                out.data_mut()[p] = 0.0;
+            }
+        }
+    }
+    out
 }
 
 /// Pixels neither clearly in nor clearly out, per pixel of the outline at one half.
@@ -52,7 +100,8 @@ fn refined(image: &Image, selection: &Mask) -> Mask {
     let band = ((area.sqrt() * 0.03).round() as usize).clamp(4, 24);
     let inner = erode(selection, band);
     let sure_in: Mask = inner.map(|&v| f32::from(u8::from(v > 0.5)));
-    let sure_out: Mask = selection.map(|&v| f32::from(u8::from(v <= 0.0)));
+    let near = grow(selection, REACH);
+    let sure_out: Mask = near.map(|&v| f32::from(u8::from(v <= 0.0)));
     if sure_in.data().iter().all(|&v| v == 0.0) || sure_out.data().iter().all(|&v| v == 0.0) {
         return selection.clone();
     }
@@ -67,12 +116,7 @@ fn refined(image: &Image, selection: &Mask) -> Mask {
             return 0.0;
         }
         let (i, (f, vf), (b, vb)) = (image.at(x, y), front.at(x, y), back.at(x, y));
-        let axis: [f32; 3] = std::array::from_fn(|c| f[c] - b[c]);
-        let length: f32 = axis.iter().map(|v| v * v).sum();
-        let along: f32 = (0..3).map(|c| (i[c] - b[c]) * axis[c]).sum();
-        let by_colour = (along / length.max(1e-6)).clamp(0.0, 1.0);
-        // Where both sides look alike, colour says nothing and the user's outline is believed.
-        let trust = length / (length + 2.0 * (vf + vb) + 1e-3);
+        let (by_colour, trust) = by_colour(i, (f, vf), (b, vb));
         trust * by_colour + (1.0 - trust) * selection.at(x, y)
     });
     let smooth = guided(image, &raw, 2.0, 1e-3);
@@ -82,13 +126,25 @@ fn refined(image: &Image, selection: &Mask) -> Mask {
         }
         // Almost none and almost all are noise of the estimate.
         let v = ((smooth.at(x, y) - 0.05) / 0.9).clamp(0.0, 1.0);
-        v.min(selection.at(x, y))
+        let doubt = DOUBT * (1.0 - selection.at(x, y));
+        ((v - doubt) / (1.0 - doubt)).clamp(0.0, near.at(x, y))
     })
+}
+
+/// How much of a pixel is the front by its colour, from both sides' means and variances, and how far that can be trusted:
+/// where both sides look alike, colour says nothing.
+fn by_colour(i: [f32; 3], front: ([f32; 3], f32), back: ([f32; 3], f32)) -> (f32, f32) {
+    let ((f, vf), (b, vb)) = (front, back);
+    let axis: [f32; 3] = std::array::from_fn(|c| f[c] - b[c]);
+    let length: f32 = axis.iter().map(|v| v * v).sum();
+    let along: f32 = (0..3).map(|c| (i[c] - b[c]) * axis[c]).sum();
+    let share = (along / length.max(1e-6)).clamp(0.0, 1.0);
+    (share, length / (length + 2.0 * (vf + vb) + 1e-3))
 }
 
 /// Mean colour (and its variance) of the pixels in `of` around every pixel, weighted by a Gaussian of `sigma`; where none
 /// is near, wider ones are used.
-fn local_mean(image: &Image, of: &Mask, sigma: f32) -> Grid<([f32; 3], f32)> {
+pub(crate) fn local_mean(image: &Image, of: &Mask, sigma: f32) -> Grid<([f32; 3], f32)> {
     let (w, h) = (image.width(), image.height());
     let n = of.data().iter().filter(|v| **v > 0.0).count().max(1) as f32;
     let mut all = [0.0f32; 3];
@@ -223,11 +279,35 @@ mod tests {
     }
 
     #[test]
-    fn the_matte_never_leaves_the_selection() {
-        let truth = disc(64, 64, 22.0);
+    fn a_tight_selection_gets_its_rim_and_nothing_further_away() {
+        let truth = disc(64, 64, 20.0);
         let tight = disc(64, 64, 18.0).map(|&v| f32::from(u8::from(v > 0.5)));
         let found = matte(&picture(&truth), &tight, Refine::Always);
-        assert!(found.data().iter().zip(tight.data()).all(|(m, s)| *m <= *s));
+        let near = grow(&tight, REACH);
+        let error = |m: &Mask| -> f32 {
+            let pairs = m.data().iter().zip(truth.data());
+            pairs.map(|(a, b)| (a - b).abs()).sum()
+        };
+        assert!(error(&found) < 0.5 * error(&tight), "{}", error(&found));
+        assert!(found.data().iter().zip(near.data()).all(|(m, s)| *m <= *s));
+        // Much too tight: what is further away stays out.
+        let found = matte(&picture(&disc(64, 64, 28.0)), &tight, Refine::Always);
+        assert!(found.data().iter().zip(near.data()).all(|(m, s)| *m <= *s));
+        assert!(matte(&picture(&truth), &tight, Refine::Never) == tight);
+    }
+
+    #[test]
+    fn films_beside_the_subject_are_not_the_subject() {
+        let mut selected = disc(64, 64, 12.0);
+        for x in 2..12 {
+            selected.set(x, 5, 0.3);
+        }
+        let found = without_films(&selected);
+        assert!((2..12).all(|x| found.at(x, 5) == 0.0));
+        assert_eq!(found.at(32, 32), 1.0);
+        // What is faint everywhere is what was selected.
+        let faint = selected.map(|v| v * 0.4);
+        assert!(without_films(&faint).at(5, 5) > 0.1);
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! What was behind the subject: the old silhouette filled with background.
 
 use crate::Result;
-use crate::canvas::{Canvas, Grid, Image, Mask, Rect, context};
+use crate::canvas::{Canvas, Grid, Image, Mask, Rect, context, grow};
 use crate::engine::patch::fill::{Fill, fill};
 use crate::engine::patch::level::{Level, Part, Start};
-use crate::learn::matte::FAINT;
+use crate::learn::matte::{FAINT, local_mean};
 
 /// Share of the edit's longer side that is looked at around it.
 const CONTEXT: f32 = 1.5;
@@ -12,6 +12,11 @@ const CONTEXT: f32 = 1.5;
 const CONTEXT_MIN: usize = 512;
 /// See [`Search::nearness`](crate::engine::patch::field::Search::nearness); by measurement on 20 photos.
 const NEARNESS: f32 = 10.0;
+
+/// Beyond what is removed, this many pixels may still show some of it: a tight outline, a lens, a camera's coarse colours.
+const RIM: usize = 4;
+/// Share of the removed in a pixel of the rim from which that pixel is no witness for the background.
+const SOILED: f32 = 0.08;
 
 /// The pixels of `rect` with everything under `removal` (same size) replaced by background;
 /// where `removal` is faint there is nothing to replace, and the picture itself is what is wanted. Pixels under `removal` and
@@ -44,6 +49,7 @@ pub fn restore(
         _ if clear(x, y) => Part::Veiled,
         _ => Part::Source,
     });
+    soil(&image, &mut parts);
     let count = |parts: &Grid<Part>, part| parts.data().iter().filter(|p| **p == part).count();
     let seen = count(&parts, Part::Open);
     let how = Fill {
@@ -78,4 +84,69 @@ pub fn restore(
         width: rect.width,
         height: rect.height,
     }))
+}
+
+/// Opens what lies beside the removed and shows some of it: its colour must not spread over what is filled, and no patch
+/// with it be copied. (Nothing there changes in the picture: the layer's mask is the removal's.)
+fn soil(image: &Image, parts: &mut Grid<Part>) {
+    let unknown = parts.map(|p| f32::from(u8::from(!p.known())));
+    let near = grow(&unknown, RIM);
+    let around = near.support().grown(4 * RIM, image.width(), image.height());
+    let (image, near) = (image.crop(around), near.crop(around));
+    let removed = unknown.crop(around);
+    let sigma = RIM as f32;
+    let front = local_mean(&image, &removed, sigma);
+    let back = local_mean(&image, &near.map(|v| 1.0 - v), sigma);
+    for y in 0..around.height {
+        for x in 0..around.width {
+            if near.at(x, y) > 0.0 && removed.at(x, y) <= 0.0 {
+                if soiled(image.at(x, y), front.at(x, y).0, back.at(x, y)) {
+                    parts.set(x + around.x, y + around.y, Part::Open);
+                }
+            }
+        }
+    }
+}
+
+/// Whether a colour lies off the background's (mean and variance), more than that varies by itself, and mainly towards the
+/// removed one.
+fn soiled(colour: [f32; 3], front: [f32; 3], (back, variance): ([f32; 3], f32)) -> bool {
+    let axis: [f32; 3] = std::array::from_fn(|c| front[c] - back[c]);
+    let off: [f32; 3] = std::array::from_fn(|c| colour[c] - back[c]);
+    let dot = |a: [f32; 3], b: [f32; 3]| (0..3).map(|c| a[c] * b[c]).sum::<f32>();
+    let length = dot(axis, axis).max(1e-6);
+    let along = dot(off, axis);
+    let square = along * along / length;
+    along > SOILED * length && square > 2.0 * variance + 1e-4 && square > 0.5 * dot(off, off)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rim_that_shows_the_removed_is_no_witness() {
+        // Grey with a little grain, a red square of which the outline left two pixels over.
+        let image = Grid::from_fn(60, 60, |x, y| {
+            let red = (18..42).contains(&x) && (18..42).contains(&y);
+            let grain = ((x * 7 + y * 5) % 4) as f32 * 0.01;
+            if red {
+                [0.8, 0.1, 0.1]
+            } else {
+                [0.5 + grain; 3]
+            }
+        });
+        let mut parts = Grid::from_fn(60, 60, |x, y| {
+            let removed = (20..40).contains(&x) && (20..40).contains(&y);
+            if removed { Part::Open } else { Part::Source }
+        });
+        soil(&image, &mut parts);
+        for y in 0..60 {
+            for x in 0..60 {
+                let red = (18..42).contains(&x) && (18..42).contains(&y);
+                let wanted = if red { Part::Open } else { Part::Source };
+                assert_eq!(parts.at(x, y), wanted, "{x}, {y}");
+            }
+        }
+    }
 }

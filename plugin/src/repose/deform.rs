@@ -8,6 +8,7 @@ mod plane;
 #[cfg(test)]
 mod tests;
 
+use crate::canvas::Mask;
 use crate::request::{FURTHEST, Pin, Placement};
 use crate::subject::Mesh;
 use crate::{Error, Result};
@@ -18,6 +19,8 @@ use plane::Point;
 
 /// More pins than a hand sets; bounds the time of one pose.
 const MOST_PINS: usize = 1000;
+/// Firmness of the mesh where nothing of the subject is, relative to where all is.
+const LOOSE: f64 = 0.01;
 /// Displacements that differ less than this, in pixels, are the same.
 const SAME: f32 = 1.0 / 1024.0;
 
@@ -91,8 +94,10 @@ impl From<Error> for Unusable {
 /// The placement scales and turns (clockwise on screen) about `centre`, then moves. Pins win over it: their targets are
 /// where their points go, placement or not; their angles count from the source, too. Between pins the subject bends as
 /// rigidly as it can; parts that no pin is connected to follow rigidly. Without pins the placement alone acts.
+/// Where `matte` (the crop's) is 0, the mesh hardly holds together: an arm beside a body moves by itself.
 pub fn deform(
     mesh: &Mesh,
+    matte: &Mask,
     pins: &[Pin],
     placement: &Placement,
     centre: [f32; 2],
@@ -119,8 +124,9 @@ pub fn deform(
     if !pins.is_empty() && (shift.is_none() || !even) {
         let edges = edges(mesh);
         let scale = f64::from(placement.scale);
-        let pinned = Finder::new(mesh, &rest, &edges).pin(pins)?;
-        let sheet = Sheet::new(&rest, &edges, &pinned, scale)?;
+        let pinned = Finder::new(mesh, matte, &rest, &edges).pin(pins)?;
+        let firm: Vec<f64> = edges.iter().map(|e| firmness(&rest, *e, matte)).collect();
+        let sheet = Sheet::new(&rest, &edges, &firm, &pinned, scale)?;
         if shift.is_none() {
             let guess = guess(&rest, &pinned, placement);
             deformed.vertices = sheet.pose(&guess).into_iter().map(Into::into).collect();
@@ -136,7 +142,7 @@ pub fn deform(
         }
     } else {
         // Pins off the subject are a mistake even where they would change nothing.
-        Finder::new(mesh, &rest, &edges(mesh)).pin(pins)?;
+        Finder::new(mesh, matte, &rest, &edges(mesh)).pin(pins)?;
     }
     deformed.stretch = stretch(mesh, &rest, &deformed.vertices, placement.scale);
     deformed.moved = (deformed.vertices.iter().zip(&placed))
@@ -271,6 +277,22 @@ fn edges(mesh: &Mesh) -> Vec<(usize, usize)> {
     edges.sort_unstable();
     edges.dedup();
     edges
+}
+
+/// How well the subject holds an edge's ends together: its least coverage on the way, but never nothing.
+fn firmness(rest: &[Point], (a, b): (usize, usize), matte: &Mask) -> f64 {
+    let way = rest[b] - rest[a];
+    let steps = way.length().ceil().clamp(1.0, 256.0);
+    let mut least = 1.0f32;
+    for step in 0..=steps as usize {
+        let at = rest[a] + way * (step as f64 / steps);
+        // An end may lie on the crop's own border, where the subject was cut off.
+        let inside = |v: f64, end: usize| (v.max(0.0) as usize).min(end.saturating_sub(1));
+        if matte.width() > 0 && matte.height() > 0 {
+            least = least.min(matte.at(inside(at.x, matte.width()), inside(at.y, matte.height())));
+        }
+    }
+    f64::from(least).max(LOOSE)
 }
 
 /// The first guess: moving least squares over the pins, each with turn as a small cross.

@@ -71,7 +71,7 @@ impl Figure {
                 ..*p
             })
             .collect();
-        let deformed = deform(&self.mesh, &pins, placement, self.middle())
+        let deformed = deform(&self.mesh, &self.matte, &pins, placement, self.middle())
             .map_err(|unusable| unusable.error(&pins, corner))?;
         let (low, high) = bounds(&deformed);
         let all = canvas.bounds();

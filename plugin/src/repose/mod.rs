@@ -9,11 +9,11 @@ mod lift;
 pub mod warp;
 
 use crate::canvas::{
-    Canvas, Depth, Grid, Image, Mask, Rect, Role, Selection, SelectionDepth, erode,
+    Canvas, Depth, Grid, Image, Mask, Rect, Role, Selection, SelectionDepth, erode, grow,
 };
 use crate::engine::patch::field::mix;
 use crate::engine::patch::level::Level;
-use crate::learn::{WHOLE, colours, grown, matte, picture_hash, selected, surroundings};
+use crate::learn::{WHOLE, colours, matte, picture_hash, selected, surroundings};
 use crate::outcome::Outcome;
 use crate::progress::Progress;
 use crate::request::{Placement, Repose};
@@ -214,10 +214,26 @@ fn under_selection(canvas: &Canvas<'_>, request: &Repose, selection: &Selection)
     // The matte is of what the user selected; the grown rim is only cleared of what the subject left there.
     let rect = surroundings(canvas, selected(selection)?);
     let image = canvas.image(rect)?;
-    let matte = matte::matte(&image, &selection.place(rect), request.refine);
+    let selected = matte::without_films(&selection.place(rect));
+    let matte = matte::matte(&image, &selected, request.refine);
     let (colours, _) = colours::unmix(&image, &matte);
+    // The old silhouette is what was selected, and what the matte found beside it.
+    let all = canvas.bounds();
+    let margin = (request.grow as usize).max(matte::REACH);
+    let place = selection.rect.grown(margin, all.width, all.height);
+    let cleared = matte::without_films(&selection.place(place));
+    let cleared = grow(&cleared, request.grow as usize);
+    let removal = Grid::from_fn(place.width, place.height, |x, y| {
+        let column = (x + place.x).checked_sub(rect.x);
+        let row = (y + place.y).checked_sub(rect.y);
+        let inside = column
+            .zip(row)
+            .filter(|&(x, y)| x < rect.width && y < rect.height);
+        let covered = inside.map_or(0.0, |(x, y)| matte.at(x, y));
+        covered.max(cleared.at(x, y))
+    });
     Ok(Found {
         figure: Figure::new([rect.x as i32, rect.y as i32], colours, matte),
-        removal: Some(grown(canvas, selection, request.grow)?),
+        removal: Some((place, removal)),
     })
 }

@@ -37,24 +37,29 @@ pub struct Sheet<'a> {
     rest: &'a [Point],
     scale: f64,
     edges: &'a [(usize, usize)],
-    /// Inverse square of each edge's rest length.
+    /// How firm each edge is: 1 is all of it.
+    firm: &'a [f64],
+    /// Its firmness by the inverse square of its rest length.
     weights: Vec<f64>,
     pins: &'a [Pinned],
     factor: Envelope,
 }
 
 impl<'a> Sheet<'a> {
-    /// `scale` is the new size of the whole shape.
+    /// `firm` has a value in 0 to 1 for each edge; `scale` is the new size of the whole shape.
     pub fn new(
         rest: &'a [Point],
         edges: &'a [(usize, usize)],
+        firm: &'a [f64],
         pins: &'a [Pinned],
         scale: f64,
     ) -> Result<Self> {
         // Weights around 1, whatever the mesh's cells measure, give the constants above one meaning.
         let square = |&(a, b): &(usize, usize)| (rest[a] - rest[b]).length().powi(2).max(1e-6);
         let cell = edges.iter().map(square).fold(f64::INFINITY, f64::min);
-        let weights: Vec<f64> = edges.iter().map(|e| cell / square(e)).collect();
+        let weights: Vec<f64> = (edges.iter().zip(firm))
+            .map(|(e, firm)| firm * cell / square(e))
+            .collect();
         let corners = pins.iter().flat_map(|p| {
             let [(a, _), (b, _), (c, _)] = p.corners;
             [(a, b), (b, c), (c, a)]
@@ -80,6 +85,7 @@ impl<'a> Sheet<'a> {
             rest,
             scale,
             edges,
+            firm,
             weights,
             pins,
             factor: matrix.factor(),
@@ -131,12 +137,12 @@ impl<'a> Sheet<'a> {
     fn turns(&self, now: &[Point], old: &[Point], agree: bool) -> Vec<Point> {
         let bend = if agree { BEND } else { 0.0 };
         let mut spin = vec![Point::default(); now.len()];
-        for &(a, b) in self.edges {
+        for (&(a, b), &firm) in self.edges.iter().zip(self.firm) {
             let (e, f) = (self.rest[b] - self.rest[a], now[b] - now[a]);
             // Divided by the edge's own length, so that a spring counts as much as an agreement.
-            let fit = e.conj() * f * (1.0 / (self.scale * (e.x * e.x + e.y * e.y).max(1e-6)));
-            spin[a] += fit + old[b] * bend;
-            spin[b] += fit + old[a] * bend;
+            let fit = e.conj() * f * (firm / (self.scale * (e.x * e.x + e.y * e.y).max(1e-6)));
+            spin[a] += fit + old[b] * (bend * firm);
+            spin[b] += fit + old[a] * (bend * firm);
         }
         for pin in self.pins {
             let turn = self.turn_at(pin, now);

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::arap::Pinned;
 use super::plane::Point;
 use super::{Unusable, span};
+use crate::canvas::Mask;
 use crate::request::Pin;
 use crate::subject::Mesh;
 
@@ -21,14 +22,20 @@ const FIRM: f64 = 8.0;
 /// Looks up points on one mesh.
 pub struct Finder<'a> {
     mesh: &'a Mesh,
+    matte: &'a Mask,
     rest: &'a [Point],
     cell: f64,
     neighbours: Vec<Vec<u32>>,
 }
 
 impl<'a> Finder<'a> {
-    /// `edges` are all pairs of joined corners.
-    pub fn new(mesh: &'a Mesh, rest: &'a [Point], edges: &[(usize, usize)]) -> Self {
+    /// `edges` are all pairs of joined corners; `matte` is the crop's.
+    pub fn new(
+        mesh: &'a Mesh,
+        matte: &'a Mask,
+        rest: &'a [Point],
+        edges: &[(usize, usize)],
+    ) -> Self {
         let mut neighbours = vec![Vec::new(); rest.len()];
         let mut shortest = f64::INFINITY;
         for &(a, b) in edges {
@@ -38,6 +45,7 @@ impl<'a> Finder<'a> {
         }
         Self {
             mesh,
+            matte,
             rest,
             cell: shortest.clamp(1e-3, 1e3),
             neighbours,
@@ -49,11 +57,13 @@ impl<'a> Finder<'a> {
         let mut pinned = Vec::with_capacity(pins.len());
         for (index, pin) in pins.iter().enumerate() {
             let from = Point::from(pin.from);
-            let (triangle, shares, on) = self.nearest(from);
-            if (on - from).length() > BESIDE.max(2.0 * self.cell) {
+            let (_, _, beside) = self.nearest(from);
+            let reach = BESIDE.max(2.0 * self.cell);
+            if (beside - from).length() > reach {
                 let (low, high) = span(&self.mesh.vertices);
                 return Err(Unusable::Off(index, low, high));
             }
+            let (triangle, shares, on) = self.nearest(self.covered(beside, reach));
             let corners = [0, 1, 2].map(|k| (self.mesh.triangles[triangle][k] as usize, shares[k]));
             let turn = pin.angle.map(|a| Point::turn(f64::from(a)));
             let others = pins.iter().filter(|p| p.from != pin.from);
@@ -76,6 +86,33 @@ impl<'a> Finder<'a> {
             });
         }
         Ok(pinned)
+    }
+
+    /// The nearest place that the subject covers, for the mesh is loose beside it; `p` itself if none is within `reach`.
+    fn covered(&self, p: Point, reach: f64) -> Point {
+        let end = |at: f64, end: usize| (at.max(0.0) as usize).min(end);
+        let (width, height) = (self.matte.width(), self.matte.height());
+        let mut best = (p, reach * reach);
+        for y in end(p.y - reach, height)..end(p.y + reach + 1.0, height) {
+            for x in end(p.x - reach, width)..end(p.x + reach + 1.0, width) {
+                let middle = Point {
+                    x: x as f64 + 0.5,
+                    y: y as f64 + 0.5,
+                };
+                // Within a pixel that is covered, the point itself.
+                let inside = (middle.x - p.x).abs() <= 0.5 && (middle.y - p.y).abs() <= 0.5;
+                let way = middle - p;
+                let away = if inside {
+                    0.0
+                } else {
+                    way.x * way.x + way.y * way.y
+                };
+                if self.matte.at(x, y) >= 0.5 && away < best.1 {
+                    best = (if inside { p } else { middle }, away);
+                }
+            }
+        }
+        best.0
     }
 
     /// The mesh's nearest point: its triangle, the corners' shares, and the point.

@@ -21,7 +21,11 @@ fn pin(from: [f32; 2], to: [f32; 2]) -> Pin {
 }
 
 fn pose(mesh: &Mesh, pins: &[Pin]) -> Deformed {
-    let deformed = deform(mesh, pins, &Placement::default(), [0.0, 0.0]).unwrap();
+    pose_of(mesh, &Mask::default(), pins)
+}
+
+fn pose_of(mesh: &Mesh, matte: &Mask, pins: &[Pin]) -> Deformed {
+    let deformed = deform(mesh, matte, pins, &Placement::default(), [0.0, 0.0]).unwrap();
     for values in [&deformed.depth, &deformed.stretch, &deformed.moved] {
         assert_eq!(values.len(), mesh.vertices.len());
         assert!(values.iter().all(|v| v.is_finite()));
@@ -33,7 +37,7 @@ fn pose(mesh: &Mesh, pins: &[Pin]) -> Deformed {
 /// Where a point of the subject went.
 fn goes(mesh: &Mesh, deformed: &Deformed, p: [f32; 2]) -> [f32; 2] {
     let rest: Vec<Point> = mesh.vertices.iter().map(|&v| v.into()).collect();
-    let pinned = Finder::new(mesh, &rest, &edges(mesh))
+    let pinned = Finder::new(mesh, &Mask::default(), &rest, &edges(mesh))
         .pin(&[pin(p, p)])
         .unwrap();
     let mut at = Point::default();
@@ -87,7 +91,7 @@ fn placement_alone_is_exactly_itself() {
         scale: 1.5,
         angle: 30.0,
     };
-    let deformed = deform(&mesh, &[], &placement, [220.0, 60.0]).unwrap();
+    let deformed = deform(&mesh, &Mask::default(), &[], &placement, [220.0, 60.0]).unwrap();
     for (&a, &b) in mesh.vertices.iter().zip(&deformed.vertices) {
         let t = turned(a, [220.0, 60.0], 30.0);
         let want = [
@@ -101,7 +105,7 @@ fn placement_alone_is_exactly_itself() {
         angle: 90.0,
         ..Placement::default()
     };
-    let deformed = deform(&mesh, &[], &quarter, [220.0, 60.0]).unwrap();
+    let deformed = deform(&mesh, &Mask::default(), &[], &quarter, [220.0, 60.0]).unwrap();
     for (a, b) in mesh.vertices.iter().zip(&deformed.vertices) {
         assert_eq!([220.0 - (a[1] - 60.0), 60.0 + (a[0] - 220.0)], *b);
     }
@@ -133,7 +137,7 @@ fn scale_keeps_its_size_under_pins() {
         pin([40.0, 60.0], [40.0, 60.0]),
         pin([240.0, 60.0], [40.0, 160.0]),
     ];
-    let deformed = deform(&mesh, &pins, &placement, [0.0, 0.0]).unwrap();
+    let deformed = deform(&mesh, &Mask::default(), &pins, &placement, [0.0, 0.0]).unwrap();
     let end = goes(&mesh, &deformed, [400.0, 60.0]);
     assert!(apart(end, [40.0, 240.0]) < 1.0, "{end:?}");
     assert!(deformed.stretch.iter().all(|s| (s - 1.0).abs() < 0.02));
@@ -279,11 +283,51 @@ fn a_pin_beside_a_thin_part_takes_it_along() {
 }
 
 #[test]
+fn an_arm_beside_a_body_moves_by_itself() {
+    // A body, and an arm that hangs beside it from the shoulder; the gap between them is narrower than a cell.
+    let matte = Mask::from_fn(300, 400, |x, y| {
+        let body = (100..280).contains(&x) && (20..380).contains(&y);
+        let arm = (60..93).contains(&x) && (20..300).contains(&y);
+        let shoulder = (60..280).contains(&x) && (20..60).contains(&y);
+        f32::from(u8::from(body || arm || shoulder))
+    });
+    let mesh = mesh(&matte);
+    let pins = [
+        pin([76.0, 290.0], [16.0, 275.0]),
+        pin([150.0, 40.0], [150.0, 40.0]),
+        pin([150.0, 360.0], [150.0, 360.0]),
+        pin([270.0, 200.0], [270.0, 200.0]),
+    ];
+    let deformed = pose_of(&mesh, &matte, &pins);
+    assert!(apart(goes(&mesh, &deformed, [76.0, 290.0]), [16.0, 275.0]) < 1.0);
+    for y in [140.0, 200.0, 280.0, 340.0] {
+        let side = [112.0, y];
+        let moved = apart(goes(&mesh, &deformed, side), side);
+        assert!(moved < 6.0, "the body's side at {y} moved by {moved}");
+    }
+}
+
+#[test]
+fn a_pin_beside_the_subject_holds_what_it_covers() {
+    let matte = Mask::from_fn(440, 120, |x, y| {
+        f32::from(u8::from((20..420).contains(&x) && (20..100).contains(&y)))
+    });
+    let pins = [
+        pin([60.0, 12.0], [60.0, 2.0]),
+        pin([380.0, 60.0], [380.0, 60.0]),
+    ];
+    let mesh = mesh(&matte);
+    let deformed = pose_of(&mesh, &matte, &pins);
+    let edge = goes(&mesh, &deformed, [60.0, 22.0]);
+    assert!(apart(edge, [60.0, 12.0]) < 1.0, "{edge:?}");
+}
+
+#[test]
 fn what_cannot_be_is_said() {
     let mesh = bar();
     let still = Placement::default();
     let try_ = |pins: &[Pin]| {
-        let unusable = deform(&mesh, pins, &still, [0.0, 0.0]).unwrap_err();
+        let unusable = deform(&mesh, &Mask::default(), pins, &still, [0.0, 0.0]).unwrap_err();
         let error = unusable.error(pins, [1000.0, 2000.0]);
         assert_eq!(error.kind, crate::ErrorKind::Caller);
         error.message
@@ -322,12 +366,12 @@ fn what_cannot_be_is_said() {
             scale,
             angle,
         };
-        assert!(deform(&mesh, &[], &placement, [0.0, 0.0]).is_err());
+        assert!(deform(&mesh, &Mask::default(), &[], &placement, [0.0, 0.0]).is_err());
     }
-    assert!(deform(&Mesh::default(), &[], &still, [0.0, 0.0]).is_err());
+    assert!(deform(&Mesh::default(), &Mask::default(), &[], &still, [0.0, 0.0]).is_err());
     let broken = Mesh {
         triangles: vec![[0, 1, 9]],
         vertices: vec![[0.0, 1.0]; 3],
     };
-    assert!(deform(&broken, &[], &still, [0.0, 0.0]).is_err());
+    assert!(deform(&broken, &Mask::default(), &[], &still, [0.0, 0.0]).is_err());
 }

@@ -36,7 +36,7 @@ fn disc(side: usize, radius: f32) -> Mask {
 fn placed(colours: &Image, matte: &Mask, placement: Placement, frame: Frame) -> Warped {
     let mesh = mesh(matte);
     let middle = [matte.width() as f32 / 2.0, matte.height() as f32 / 2.0];
-    let deformed = deform(&mesh, &[], &placement, middle).unwrap();
+    let deformed = deform(&mesh, matte, &[], &placement, middle).unwrap();
     warp(colours, matte, &mesh, &deformed, frame).unwrap()
 }
 
@@ -174,7 +174,7 @@ fn fold(left_depth: f32, right_depth: f32) -> [f32; 3] {
         pins.push(pin([x + 180.0, y], -150.0, right_depth));
     }
     let mesh = mesh(&matte);
-    let deformed = deform(&mesh, &pins, &Placement::default(), [0.0; 2]).unwrap();
+    let deformed = deform(&mesh, &matte, &pins, &Placement::default(), [0.0; 2]).unwrap();
     let warped = warp(&colours, &matte, &mesh, &deformed, frame(300, 100, [0, 0])).unwrap();
     assert!(warped.matte.at(80, 60) > 0.99);
     warped.colours.at(80, 60)
@@ -207,7 +207,7 @@ fn soft_edges_in_front_show_what_is_behind() {
     };
     let matte = Mask::from_fn(90, 10, |x, _| if x < 50 { 0.25 } else { 0.5 });
     let colours = Image::from_fn(90, 10, |x, _| if x < 50 { [1.0; 3] } else { [0.0; 3] });
-    let mut deformed = deform(&both, &[], &Placement::default(), [0.0; 2]).unwrap();
+    let mut deformed = deform(&both, &matte, &[], &Placement::default(), [0.0; 2]).unwrap();
     for v in 4..8 {
         deformed.vertices[v][0] -= 50.0;
         deformed.depth[v] = -1.0;
@@ -222,7 +222,7 @@ fn soft_edges_in_front_show_what_is_behind() {
 fn frames_of_any_kind() {
     let (colours, matte) = (noise(40, 40), disc(40, 15.0));
     let mesh = mesh(&matte);
-    let deformed = deform(&mesh, &[], &Placement::default(), [0.0; 2]).unwrap();
+    let deformed = deform(&mesh, &matte, &[], &Placement::default(), [0.0; 2]).unwrap();
     let (low, high) = bounds(&deformed);
     assert!(low[0] <= 3.0 && low[0] >= 0.0 && high[1] >= 37.0 && high[1] <= 40.0);
     for frame in [
