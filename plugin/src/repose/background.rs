@@ -99,10 +99,12 @@ fn soil(image: &Image, parts: &mut Grid<Part>) {
     let back = local_mean(&image, &near.map(|v| 1.0 - v), sigma);
     for y in 0..around.height {
         for x in 0..around.width {
-            if near.at(x, y) > 0.0 && removed.at(x, y) <= 0.0 {
-                if soiled(image.at(x, y), front.at(x, y).0, back.at(x, y)) {
-                    parts.set(x + around.x, y + around.y, Part::Open);
-                }
+            if near.at(x, y) > 0.0
+                && removed.at(x, y) <= 0.0
+                && soiled(image.at(x, y), front.at(x, y).0, back.at(x, y))
+                && !seen_nearby(&image, &near, (x, y), back.at(x, y).0)
+            {
+                parts.set(x + around.x, y + around.y, Part::Open);
             }
         }
     }
@@ -118,6 +120,20 @@ fn soiled(colour: [f32; 3], front: [f32; 3], (back, variance): ([f32; 3], f32)) 
     let along = dot(off, axis);
     let square = along * along / length;
     along > SOILED * length && square > 2.0 * variance + 1e-4 && square > 0.5 * dot(off, off)
+}
+
+/// Whether a place's colour is also found, by half its distance to the mean, where nothing of the removed can be: then it
+/// is the background's own.
+fn seen_nearby(image: &Image, near: &Mask, (x, y): (usize, usize), mean: [f32; 3]) -> bool {
+    let square = |a: [f32; 3], b: [f32; 3]| (0..3).map(|c| (a[c] - b[c]).powi(2)).sum::<f32>();
+    let own = image.at(x, y);
+    let limit = 0.25 * square(own, mean);
+    let reach = 2 * RIM;
+    let end = |v: usize, size: usize| (v + reach + 1).min(size);
+    (y.saturating_sub(reach)..end(y, image.height())).any(|y| {
+        (x.saturating_sub(reach)..end(x, image.width()))
+            .any(|x| near.at(x, y) <= 0.0 && square(own, image.at(x, y)) < limit)
+    })
 }
 
 #[cfg(test)]

@@ -211,27 +211,15 @@ fn locate(canvas: &Canvas<'_>, request: &Repose, subject: &Subject) -> Result<Fo
 }
 
 fn under_selection(canvas: &Canvas<'_>, request: &Repose, selection: &Selection) -> Result<Found> {
-    // The matte is of what the user selected; the grown rim is only cleared of what the subject left there.
     let rect = surroundings(canvas, selected(selection)?);
     let image = canvas.image(rect)?;
-    let selected = matte::without_films(&selection.place(rect));
-    let matte = matte::matte(&image, &selected, request.refine);
+    // The matte is of what the user selected; the grown rim is only cleared of what the subject left there.
+    let matte = matte::matte(&image, &selection.place(rect), request.refine);
     let (colours, _) = colours::unmix(&image, &matte);
-    // The old silhouette is what was selected, and what the matte found beside it.
     let all = canvas.bounds();
-    let margin = (request.grow as usize).max(matte::REACH);
-    let place = selection.rect.grown(margin, all.width, all.height);
-    let cleared = matte::without_films(&selection.place(place));
-    let cleared = grow(&cleared, request.grow as usize);
-    let removal = Grid::from_fn(place.width, place.height, |x, y| {
-        let column = (x + place.x).checked_sub(rect.x);
-        let row = (y + place.y).checked_sub(rect.y);
-        let inside = column
-            .zip(row)
-            .filter(|&(x, y)| x < rect.width && y < rect.height);
-        let covered = inside.map_or(0.0, |(x, y)| matte.at(x, y));
-        covered.max(cleared.at(x, y))
-    });
+    let by = request.grow as usize;
+    let place = selection.rect.grown(by, all.width, all.height);
+    let removal = grow(&matte::without_films(&selection.place(place)), by);
     Ok(Found {
         figure: Figure::new([rect.x as i32, rect.y as i32], colours, matte),
         removal: Some((place, removal)),
