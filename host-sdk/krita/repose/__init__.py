@@ -1,7 +1,7 @@
 """Repose in Krita: learn a subject from a selection, re-pose it, and leave every other pixel alone.
 
-`extension` has the menu entries, `docker` what the user sees; `task` is one job on a document, `pixels` and `results` its
-way into the plugin and back, `engine` the plugin itself by the contract in `abi`. `script` is the way in for scripts.
+`extension` has the menu entries, `docker` what the user sees; `task` is one job on a document, `pixels` and `results`
+its way into the plugin and back, `engine` the plugin itself by the contract in `abi`; `script` is for scripts.
 """
 
 import os

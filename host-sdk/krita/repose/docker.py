@@ -68,8 +68,11 @@ class ReposeDocker(DockWidget):
     def _panels(self):
         return self.learn, self.pose, self.erase
 
-    def _turn_to(self, _tab):
+    def _turn_to(self, tab):
         self._show_buttons()
+        if tab == POSE and self._listed:
+            # GIMP may have learned something meanwhile.
+            self._refresh_subjects()
         self._look()
 
     def _show_buttons(self):
@@ -152,8 +155,8 @@ class ReposeDocker(DockWidget):
             layers = [layer for layer in _all_layers(document.rootNode()) if layer.type() == "vectorlayer"]
             layers = [layer for layer in layers if layer.visible()] or layers
             if not layers:
-                raise Failure(_("There is no vector layer: draw lines from where points are to where they shall go, and "
-                                "dots on what shall stay."))
+                raise Failure(_("There is no vector layer: draw lines on one from where points are to where they shall "
+                                "go, and dots on what shall stay."))
             self.pose.view.set_pins(pins_of(layers[-1], document))
         except Failure as failure:
             self.bar.say(str(failure), failed=True)

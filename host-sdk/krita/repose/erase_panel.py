@@ -1,7 +1,7 @@
 """What an erase needs to know, and the fields that a re-pose has too."""
 
 from . import settings
-from .qt import QFormLayout, QHBoxLayout, QLabel, QPushButton, QSpinBox, QVBoxLayout, QWidget, pyqtSignal
+from .qt import QFormLayout, QLabel, QPushButton, QSpinBox, QVBoxLayout, QWidget, pyqtSignal
 from .words import _
 
 # Seeds that a spin box can hold; the contract takes 64 bits.

@@ -34,7 +34,8 @@ class PosePanel(QWidget):
         self.remove = _button(_("Remove Pin"), self.view.remove_current)
         self.clear = _button(_("Clear Pins"), lambda: self.view.set_pins([]))
         self.vector = _button(_("Pins from Vector Layer"), self.vector_asked.emit)
-        self.vector.setToolTip(_("An open line is a pin from its first point to its last; a closed shape holds its place."))
+        self.vector.setToolTip(_("An open line is a pin from its first point to its last; a closed shape holds its "
+                                 "place."))
         self._turn = _number(_FREE, 360.0, _FREE, 1.0, 0)
         self._turn.setSpecialValueText(_("free"))
         self._turn.setSuffix("°")

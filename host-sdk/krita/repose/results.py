@@ -103,11 +103,11 @@ def eight_bits(mask, depth):
 _MASK_FILE = """<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE DOC PUBLIC '-//KDE//DTD krita 2.0//EN' 'http://www.calligra.org/DTD/krita-2.0.dtd'>
 <DOC xmlns="http://www.calligra.org/DTD/krita" kritaVersion="5.1.5" syntaxVersion="2.0" editor="Krita">
- <IMAGE mime="application/x-kra" name="mask" width="1" height="1" x-res="72" y-res="72" profile="sRGB-elle-V2-srgbtrc.icc"
-  colorspacename="RGBA">
-  <layers><layer name="mask" nodetype="grouplayer" filename="layer1" compositeop="normal" opacity="255" visible="1" x="0"
-   y="0" uuid="{c5cc81b3-facc-4e5a-b576-aafb65e808f6}"><masks><mask name="mask" nodetype="transparencymask"
-   filename="mask2" visible="1" x="0" y="0" uuid="{5ad8be5c-9d81-4d49-a7b5-6e1c6b452fa6}"/></masks></layer></layers>
+ <IMAGE mime="application/x-kra" name="mask" width="1" height="1" x-res="72" y-res="72" colorspacename="RGBA"
+  profile="sRGB-elle-V2-srgbtrc.icc"><layers>
+  <layer name="mask" nodetype="grouplayer" filename="layer1" compositeop="normal" opacity="255" visible="1" x="0" y="0"
+   uuid="{c5cc81b3-facc-4e5a-b576-aafb65e808f6}"><masks><mask name="mask" nodetype="transparencymask" visible="1" x="0"
+   y="0" filename="mask2" uuid="{5ad8be5c-9d81-4d49-a7b5-6e1c6b452fa6}"/></masks></layer></layers>
  </IMAGE>
 </DOC>"""
 _blank = None

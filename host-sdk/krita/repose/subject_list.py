@@ -3,8 +3,8 @@
 import base64
 
 from .engine import shared
-from .qt import (QAbstractItemView, QIcon, QImage, QListView, QListWidget, QListWidgetItem, QPixmap, QSize, Qt,
-                 pyqtSignal)
+from .qt import (QAbstractItemView, QIcon, QImage, QListView, QListWidget, QListWidgetItem, QPainter, QPixmap, QSize,
+                 Qt, pyqtSignal)
 from .words import _
 
 _SIDE = 56
@@ -45,6 +45,15 @@ class SubjectList(QListWidget):
     def subject(self):
         """The name of the chosen subject; empty if there is none."""
         return self.currentItem().text() if self.currentItem() else ""
+
+    def paintEvent(self, event):  # noqa: N802, Qt calls it so
+        super().paintEvent(event)
+        if self.count() == 0:
+            painter = QPainter(self.viewport())
+            painter.setPen(self.palette().color(self.foregroundRole()))
+            painter.setOpacity(0.7)
+            painter.drawText(self.viewport().rect(), int(Qt.AlignmentFlag.AlignCenter), _("Nothing was learned yet."))
+            painter.end()
 
     def refresh(self, choose=""):
         """Reads the library again. Chooses the subject of that name, else the one that was chosen, else the first."""

@@ -157,12 +157,13 @@ PAGE = """<?xml version="1.0" encoding="UTF-8"?>
 <DOC xmlns="http://www.calligra.org/DTD/krita" kritaVersion="5.1.5" syntaxVersion="2.0" editor="Krita">
  <IMAGE mime="application/x-kra" name="p" width="768" height="768" x-res="144" y-res="144" colorspacename="RGBA"
   profile="sRGB-elle-V2-srgbtrc.icc"><layers><layer name="pins" nodetype="shapelayer" filename="layer1" x="0" y="0"
-  compositeop="normal" opacity="255" visible="1" uuid="{d22d5ffc-bff4-4452-afdb-5caf11544753}"/></layers></IMAGE></DOC>"""
+  compositeop="normal" opacity="255" visible="1" uuid="{d22d5ffc-bff4-4452-afdb-5caf11544753}"/></layers></IMAGE>
+</DOC>"""
 
 
 def by_vector():
-    """Pins as they are drawn on a vector layer, in a picture of 144 pixels per inch. (The scripts of Krita 5.1 cannot put
-    shapes on a layer without a window, so a file is made.)"""
+    """Pins as they are drawn on a vector layer, in a picture of 144 pixels per inch. (The scripts of Krita 5.1 cannot
+    put shapes on a layer without a window, so a file is made.)"""
     with zipfile.ZipFile(out("pins.kra"), "w") as archive:
         archive.writestr("mimetype", "application/x-krita")
         archive.writestr("maindoc.xml", PAGE)
@@ -223,7 +224,8 @@ def refused(selection):
 
     # The picture's size is changed, and the picture closed, while a job is at work.
     document.close()
-    for change, words in ((lambda d: d.resizeImage(0, 0, 700, 700), "size was changed"), (lambda d: d.close(), "was closed")):
+    for change, words in ((lambda d: d.resizeImage(0, 0, 700, 700), "size was changed"),
+                          (lambda d: d.close(), "was closed")):
         document = photo()
         layer = document.topLevelNodes()[0]
         running = script.repose(document, "bear u8", PINS, node=layer, selection=selection, candidates=2)

@@ -8,6 +8,7 @@ import json
 import os
 
 from krita import Krita
+from PyQt5.QtCore import Qt
 from PyQt5.QtWidgets import QApplication, QDockWidget, QPushButton
 
 from common import HEAD, HOLD, SIDE, bear, check, everything, leaves, mask_of, out, photo, say, tree, union
@@ -39,18 +40,20 @@ def until(true, what, seconds=20):
     check(False, "not within", seconds, "s:", what)
 
 
+def entry(holder, name):
+    return next((action for action in holder.actions() if action.text().replace("&", "") == name), None)
+
+
 def menu(*names):
     """Clicks through the menus as a person does."""
     bar = krita.activeWindow().qwindow().menuBar()
     for depth, name in enumerate(names):
-        def place(holder):
-            return next((action for action in holder.actions() if action.text().replace("&", "") == name), None)
         if depth == 0:
             holder = bar
         else:
-            yield from until(lambda: QApplication.activePopupWidget() and place(QApplication.activePopupWidget()), name)
+            yield from until(lambda name=name: entry(QApplication.activePopupWidget() or bar, name), name)
             holder = QApplication.activePopupWidget()
-        at = holder.mapToGlobal(holder.actionGeometry(place(holder)).center())
+        at = holder.mapToGlobal(holder.actionGeometry(entry(holder, name)).center())
         yield from hand(do="click", at=[at.x(), at.y()])
 
 
@@ -131,7 +134,8 @@ def steps():
     check(any(" — " in line and "left" in line for line in lines), lines)
     yield from until(lambda: len(tree(document)) == 2, docker.bar.said())
     yield 700
-    check(document.activeNode().uniqueId() == layer.uniqueId(), "another layer is active:", document.activeNode().name())
+    active = document.activeNode()
+    check(active.uniqueId() == layer.uniqueId(), "another layer is active:", active.name())
     check(tree(document)[1][0] == "bear, re-posed", tree(document))
     yield from hand(do="shot", name="result")
     touched = union([mask_of(result) for result in leaves(document.topLevelNodes()[1:2])])
@@ -161,6 +165,21 @@ def steps():
     check(tree(document)[1][2][1][0] == "bear, re-posed 2", tree(document))
     check(not docker.candidates.isVisible(), "the candidates are still offered")
     yield 400
+
+    # A subject whose consent was revoked says why it cannot be used.
+    from repose.engine import shared
+    document.setSelection(bear())
+    docker.tabs.setCurrentIndex(0)
+    docker.learn._name.setText("other")
+    yield 400
+    yield from click(docker.learn.button)
+    yield from until(lambda: "“other” was learned" in docker.bar.said(), docker.bar.said())
+    shared().library(command="revoke", name="other")
+    docker.pose.subjects.refresh("bear")
+    listed = [docker.pose.subjects.item(row) for row in range(docker.pose.subjects.count())]
+    other = next(item for item in listed if item.text() == "other")
+    check(not other.flags() & Qt.ItemFlag.ItemIsEnabled and "revoked" in other.toolTip(), other.toolTip())
+    check(docker.pose.subjects.subject() == "bear", docker.pose.subjects.subject())
 
     # The picture is closed while a job is at work.
     docker.pose._common.candidates.setValue(16)
