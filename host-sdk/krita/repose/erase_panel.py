@@ -55,6 +55,7 @@ class ErasePanel(QWidget):
         self.button.setObjectName("repose_erase_button")
         self.button.clicked.connect(lambda: self.asked.emit(self._common.values()))
         form = QFormLayout()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         self._common.add_to(form)
         layout = QVBoxLayout(self)
         layout.addWidget(hint)

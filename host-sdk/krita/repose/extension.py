@@ -26,6 +26,8 @@ class ReposeExtension(Extension):
                                 ("repose_pose", _("Re-pose Subject…"), docker.POSE),
                                 ("repose_erase", _("Erase Subject…"), docker.ERASE)):
             action = window.createAction(name, text, "tools/scripts/repose_menu")
+            # The text in the .action file, which is English, would win.
+            action.setText(text)
             action.triggered.connect(lambda _checked=False, tab=tab: _open(tab))
 
 

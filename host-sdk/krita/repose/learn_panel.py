@@ -38,7 +38,7 @@ class LearnPanel(QWidget):
         self.button.clicked.connect(self._ask)
         form = QFormLayout()
         form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow(_("Name"), self._name)
         form.addRow(QLabel(_("Who allows it, and for what")))
         form.addRow(self._consent)

@@ -100,7 +100,7 @@ class PosePanel(QWidget):
         more = QWidget()
         form = QFormLayout(more)
         form.setContentsMargins(0, 0, 0, 0)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow(_("Move X"), self._move_x)
         form.addRow(_("Move Y"), self._move_y)
         form.addRow(_("Scale"), self._scale)
