@@ -1,12 +1,14 @@
 """kritarunner: every pixel format from the photo to saved files and back; other models; stopping; refusals."""
 
 import os
+import struct
 import sys
 import traceback
 import zipfile
+import zlib
 
 from krita import InfoObject, Krita
-from repose import abi, script, task, vector_pins
+from repose import abi, colour, script, vector_pins
 
 from common import HEAD, HOLD, SIDE, bear, check, everything, leaves, mask_of, out, photo, say, tree, union, write
 
@@ -33,6 +35,7 @@ def __main__(_arguments):
         by_library(selection)
         erased(selection)
         by_guide(selection)
+        embedded()
         by_vector()
         stopped(selection)
         refused(selection)
@@ -148,6 +151,26 @@ def by_guide(selection):
     document.close()
 
 
+def embedded():
+    """A profile that lies in no folder, but in the picture only."""
+    known = colour.profile_bytes("RGBA", "U8", "ClayRGB-elle-V2-g22.icc")
+    old, new = "ClayRGB-elle-V2-g22.icc", "My own camera's profile"
+    own = known
+    for code in ("ascii", "utf-16-be"):
+        own = own.replace(old.encode(code), new.encode(code))
+    check(own != known, "the profile has another form")
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 8, 2, 0, 0, 0)), (b"iCCP", b"icc\0\0" + zlib.compress(own)),
+              (b"IDAT", zlib.compress((b"\0" + bytes(range(100, 124))) * 8)), (b"IEND", b"")]
+    png = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in chunks)
+    write("embedded.png", png)
+    document = Krita.instance().openDocument(out("embedded.png"))
+    found = colour.format_of(document.topLevelNodes()[0])
+    check((found.space, found.icc) == (abi.REPOSE_SPACE_ICC, own), "another profile:", found.space)
+    document.close()
+
+
 VECTORS = """<svg xmlns="http://www.w3.org/2000/svg" width="384pt" height="384pt" viewBox="0 0 384 384">
 <path fill="none" stroke="#ff0000" d="M 50 100 L 150 125"/><circle cx="200" cy="150" r="5"/>
 <g transform="translate(5,10)"><path fill="none" stroke="#ff0000" d="M 50 50 C 60 40 70 40 80 50"/></g>
@@ -237,4 +260,13 @@ def refused(selection):
             check(words in str(failure), failure)
         else:
             check(False, "not noticed:", words)
-    check(task.REFINE["auto"] == abi.REPOSE_REFINE_AUTO, "the names of the edges")
+    # The layer is removed meanwhile: the result still has a place, on top.
+    document = photo()
+    layer = document.topLevelNodes()[0]
+    document.rootNode().addChildNode(document.createNode("other", "paintlayer"), None)
+    running = script.erase(document, node=layer, selection=selection)
+    next(running)
+    layer.remove()
+    run(running)
+    check([node.name() for node in document.topLevelNodes()] == ["other", "Background"], tree(document))
+    document.close()
