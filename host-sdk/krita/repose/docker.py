@@ -160,6 +160,11 @@ class ReposeDocker(DockWidget):
             self.pose.view.set_pins(pins_of(layers[-1], document))
         except Failure as failure:
             self.bar.say(str(failure), failed=True)
+            return
+        self._pinned = document.rootNode().uniqueId()
+        active = document.activeNode()
+        drawing = active is not None and active.type() == "vectorlayer"
+        self.bar.say(_("The pins are set: now click the layer to work on.") if drawing else "")
 
     # ---- jobs ----
 

@@ -181,6 +181,22 @@ def steps():
     check(not other.flags() & Qt.ItemFlag.ItemIsEnabled and "revoked" in other.toolTip(), other.toolTip())
     check(docker.pose.subjects.subject() == "bear", docker.pose.subjects.subject())
 
+    # Pins drawn on a vector layer.
+    vector = document.createVectorLayer("drawn")
+    document.rootNode().addChildNode(vector, None)
+    yield 500
+    vector = document.nodeByName("drawn")
+    vector.addShapesFromSvg('<svg xmlns="http://www.w3.org/2000/svg" width="768px" height="768px" viewBox="0 0 768 768">'
+                            '<path d="M 410 215 L 360 228" stroke="#f00" fill="none"/><circle cx="430" cy="310" r="6"/>'
+                            "</svg>")
+    yield 500
+    docker.pose.vector.click()
+    drawn = [tuple(round(value) for value in pin[:4]) for pin in view.pins]
+    check(drawn == [(410, 215, 360, 228), (430, 310, 430, 310)], drawn, docker.bar.said())
+    document.setActiveNode(document.nodeByName("Background"))
+    yield 900
+    check(len(view.pins) == 2, "the pins were lost with the change of the layer")
+
     # The picture is closed while a job is at work.
     docker.pose._common.candidates.setValue(16)
     yield from click(docker.pose.button)
