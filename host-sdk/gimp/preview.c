@@ -138,8 +138,8 @@ static void paint_pin(const Preview *preview, cairo_t *cairo, const ReposePin *p
     if (!isnan(pin->angle)) { /* what was up points there */
         double up = (pin->angle - 90) * G_PI / 180;
         cairo_move_to(cairo, x, y);
-        cairo_line_to(cairo, x + 22 * cos(up), y + 22 * sin(up));
-        stroke(cairo, 2.5, colour);
+        cairo_line_to(cairo, x + 26 * cos(up), y + 26 * sin(up));
+        stroke(cairo, 3, WHITE);
     }
     if (chosen) {
         cairo_new_sub_path(cairo);
