@@ -3,12 +3,15 @@
     from repose import script
     for status in script.learn(document, "bear", "my own toy", node=layer, selection=selection):
         print(status.stage, status.done, status.total)
-    job = script.Running(task.repose(document, "bear", [Pin(120, 80, 150, 60)], node=layer))
+    job = script.repose(document, "bear", [script.Pin(120, 80, 150, 60)], node=layer, selection=selection)
+    for status in job:
+        pass
+    print(job.nodes, job.history)
 
 `learn`, `repose` and `erase` take what their namesakes in `task` take and give an iterator of where the job is. Its end
 means that the results are in the document; `nodes` and `history` of the iterator then hold them. A failure is raised as
 `Failure`. `stop()` asks the job to stop. Between two steps the iterator sleeps for `pause` seconds, so that a script
-without an event loop need do nothing else; with an event loop call `next()` from a timer, with a pause of 0.
+without an event loop need do nothing else; with one, set `pause` to 0 and call `next()` from a timer.
 """
 
 import time
