@@ -37,8 +37,9 @@ def stage(name):
 
 
 def progress_line(status):
-    """`background — 42 % — about 7 s left`, as far as it is known."""
-    parts = [stage(status.stage)]
+    """`Background — 42 % — about 7 s left`, as far as it is known."""
+    name = stage(status.stage)
+    parts = [name[:1].upper() + name[1:]]
     if status.total:
         parts.append(_("{percent} %").format(percent=100 * status.done // status.total))
     if status.eta_seconds >= 0:
