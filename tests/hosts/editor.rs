@@ -171,10 +171,6 @@ impl Running {
         Self { child, log }
     }
 
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     /// What it has said so far.
     pub fn said(&self) -> String {
         let mut text = Vec::new();

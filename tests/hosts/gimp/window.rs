@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
+use super::desk::{Desk, GIMPS, plug_in, profile};
 use super::xcf::Xcf;
-use super::{Desk, GIMPS, plug_in, profile};
 use crate::editor::{Display, Editor, Running, alone, repository};
 
 /// Keys for the three procedures, in the way each GIMP is told.
