@@ -1,6 +1,6 @@
 //! The plug-in inside the real GIMP 2.10 and 3.0: by scripts without a window here, by mouse and keys in [`window`].
 
-mod desk;
+pub mod desk;
 mod window;
 mod xcf;
 

@@ -201,6 +201,26 @@ fn killed(editor: Editor) {
     });
 }
 
+/// Lets `meanwhile` work on the library in which Krita learns and re-poses over and over; Krita must not notice.
+pub fn at_work(editor: Editor, meanwhile: impl FnOnce(&Path)) {
+    on_desk(editor, |desk| {
+        let log = desk.path("killed.log");
+        let learned = || {
+            fs::read_to_string(&log)
+                .unwrap_or_default()
+                .matches("learned")
+                .count()
+        };
+        let mut running = desk.runner("killed");
+        running.until(60, "a learned subject", || (learned() > 0).then_some(()));
+        meanwhile(&desk.path("home/.local/share/repose"));
+        let before = learned();
+        running.until(30, "one more", || (learned() > before).then_some(()));
+        running.kill();
+        desk.library_is_whole();
+    });
+}
+
 fn gui(editor: Editor) {
     on_desk(editor, |desk| {
         let display = Display::start();

@@ -9,3 +9,4 @@ mod gimp;
 mod krita;
 mod layers;
 mod packages;
+mod together;
