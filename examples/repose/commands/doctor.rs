@@ -50,7 +50,7 @@ pub fn run(session: &Session, args: &Doctor) -> Result<Report> {
     // Asked for by name, an editor without the plug-in is a problem; else it is simply not used.
     let missing = match args.editor {
         Some(editor) if findings.is_empty() => Some(format!(
-            "the plug-in is not installed in {}: see \"Install\" in the README",
+            "the plug-in is not installed in {}: see \"Install in Krita and GIMP\" in the README",
             editor.name()
         )),
         _ => None,
@@ -87,7 +87,7 @@ fn lines(findings: &[Finding], missing: Option<&str>) -> Vec<String> {
     match missing {
         Some(missing) => lines.push(missing.to_owned()),
         None if findings.is_empty() => lines.push(
-            "the plug-in is installed neither in Krita nor in GIMP: see \"Install\" in the README"
+            "the plug-in is installed neither in Krita nor in GIMP: see \"Install in Krita and GIMP\" in the README"
                 .into(),
         ),
         None => {}
