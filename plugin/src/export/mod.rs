@@ -29,7 +29,7 @@ const DEFAULT_QUEUE: u32 = 16;
 const MAX_COUNT: u32 = 1024;
 
 /// A picture of more bytes than this is not given back while the host waits.
-const LARGE: usize = 1 << 20;
+const LARGE: usize = 1 << 18;
 
 /// What stands behind a `ReposeEngine *`.
 struct Engine {
