@@ -12,7 +12,7 @@ class LearnPanel(QWidget):
 
     def __init__(self, parent=None):
         super().__init__(parent)
-        hint = QLabel(_("Select the subject in the picture, roughly is enough, and give it a name."))
+        hint = QLabel(_("Select the subject in the picture and give it a name."))
         hint.setWordWrap(True)
         self._name = QLineEdit()
         self._name.setObjectName("repose_name")

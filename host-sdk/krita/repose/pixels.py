@@ -74,5 +74,5 @@ def needed_selection(document, selection=None):
     """A selection that must be there."""
     found = selection_of(selection if selection is not None else document.selection())
     if found is None:
-        raise Failure(_("Nothing is selected: select the subject first, roughly is enough."))
+        raise Failure(_("Nothing is selected: select the subject first."))
     return found
