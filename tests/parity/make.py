@@ -1,0 +1,76 @@
+#!/usr/bin/env python3
+"""Makes small random Stable Diffusion checkpoints and what the reference computes with them.
+
+    pip install -r requirements.txt
+    make.py goldens --committed          the committed goldens: each weight stored once
+    make.py OUT                          every family, complete
+    make.py OUT --family sd21 --seed 7 --width 32 --vocab 49408
+    make.py DIR --full sd15              a full-size random checkpoint (diffusers folder, f16) for speed and memory
+
+Each family becomes a folder OUT/FAMILY with checkpoint/ (diffusers layout), FAMILY.safetensors (single file), golden
+tensors and manifest.json, which names every case with its inputs, outputs, settings and tolerance.
+`cargo run --release --example parity OUT/FAMILY` compares Repose with it.
+"""
+
+import argparse
+import os
+import shutil
+from pathlib import Path
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import torch
+import transformers
+
+import checkpoint
+import families
+import networks
+import slim
+import taesd
+from store import Goldens, Random
+
+
+def make(name, out, args):
+    fam = families.family(name, args.width, args.vocab)
+    folder = Path(out) / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    # An inpainting checkpoint differs from its base in the first convolution alone.
+    checkpoint.write(fam, Random(f"{args.seed}/{name.partition('-')[0]}"), folder)
+    rng = Random(f"{args.seed}/{name}")
+    nets = checkpoint.Networks(fam, folder)
+    head = dict(
+        family=name, generation=fam.generation, prediction=fam.prediction, inpainting=fam.inpainting, seed=args.seed,
+        width=args.width, folder="checkpoint", single_file=f"{name}.safetensors",
+        error="max|a - b| / max|b| over each output tensor",
+    )
+    goldens = Goldens(folder, head)
+    networks.run(fam, nets, rng, goldens)
+    goldens.write()
+    if args.committed:
+        slim.slim(fam, folder)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--family", action="append", choices=[*families.NAMES, "taesd"], help="default: all; can be repeated")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--width", type=int, default=8, help="channels of the first level, a multiple of 8")
+    parser.add_argument("--vocab", type=int, default=400, help="49408 is CLIP's")
+    parser.add_argument("--committed", action="store_true", help="the families and files that are in the repository")
+    args = parser.parse_args()
+    # One thread: sums are then added in the same order on every machine.
+    torch.set_num_threads(1)
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    for name in args.family or [*(slim.COMMITTED if args.committed else families.NAMES), "taesd"]:
+        print(name, flush=True)
+        if name == "taesd":
+            taesd.make(args.out, args)
+        else:
+            make(name, args.out, args)
+
+
+if __name__ == "__main__":
+    main()
