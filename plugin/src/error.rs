@@ -93,3 +93,20 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+impl From<candle_core::Error> for Error {
+    /// candle fails where shapes or devices do not fit, which checks before it should have found: a bug, unless the
+    /// device says that it is full.
+    fn from(error: candle_core::Error) -> Self {
+        let said = error.to_string();
+        // With RUST_BACKTRACE set, a trace follows the sentence.
+        let sentence = said.lines().next().unwrap_or_default();
+        if said.to_ascii_lowercase().contains("out of memory") {
+            Self::device(format!(
+                "the device has no memory left ({sentence}): close other programs, or select a smaller part"
+            ))
+        } else {
+            Self::bug(format!("the network could not be computed: {sentence}"))
+        }
+    }
+}

@@ -15,6 +15,7 @@ pub mod erase;
 pub mod error;
 pub mod export;
 pub mod job;
+pub mod kernels;
 pub mod learn;
 pub mod outcome;
 pub mod progress;

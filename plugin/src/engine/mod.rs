@@ -1,3 +1,4 @@
 //! Diffusion models behind one interface.
 
 pub mod patch;
+pub mod stable_diffusion;

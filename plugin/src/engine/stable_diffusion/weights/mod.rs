@@ -1,0 +1,117 @@
+//! Named weights, as files give them and networks take them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use candle_core::{DType, Device, Tensor};
+
+use super::nn::Slot;
+use crate::kernels::Frozen;
+use crate::{Error, Result};
+
+/// The weights of one network under diffusers' state-dict names, seen from one module of it.
+#[derive(Debug, Clone)]
+pub struct Weights {
+    network: Arc<Network>,
+    path: String,
+}
+
+#[derive(Debug)]
+struct Network {
+    /// What errors call it: a file or folder.
+    source: String,
+    tensors: HashMap<String, Frozen>,
+    device: Device,
+    slots: Mutex<BTreeMap<String, Slot>>,
+}
+
+impl Weights {
+    /// The weights of a network that computes on `device`. `source` is what errors call it.
+    pub fn new(
+        source: impl Into<String>,
+        tensors: HashMap<String, Frozen>,
+        device: Device,
+    ) -> Self {
+        Self {
+            network: Arc::new(Network {
+                source: source.into(),
+                tensors,
+                device,
+                slots: Mutex::default(),
+            }),
+            path: String::new(),
+        }
+    }
+
+    /// The same weights, seen from a module inside this one.
+    pub fn at(&self, module: impl std::fmt::Display) -> Self {
+        Self {
+            network: Arc::clone(&self.network),
+            path: self.name(&module.to_string()),
+        }
+    }
+
+    /// Where the network computes.
+    pub fn device(&self) -> &Device {
+        &self.network.device
+    }
+
+    /// Whether this module has a weight of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.network.tensors.contains_key(&self.name(name))
+    }
+
+    /// A weight of this module.
+    ///
+    /// # Errors
+    /// `Files` if it is missing or has another shape, naming file and weight.
+    pub fn get(&self, name: &str, shape: &[usize]) -> Result<Frozen> {
+        let name = self.name(name);
+        let source = &self.network.source;
+        let found = self.network.tensors.get(&name).ok_or_else(|| {
+            Error::files(format!(
+                "{source} has no weight {name}: it is not a whole checkpoint of this kind"
+            ))
+        })?;
+        if found.shape() != shape {
+            return Err(Error::files(format!(
+                "{source}: the weight {name} has the shape {:?}; {shape:?} was expected",
+                found.shape()
+            )));
+        }
+        Ok(found.clone())
+    }
+
+    /// A small weight (a bias, a norm's scale) as an `f32` tensor on the network's device.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get), or if the device has no room.
+    pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
+        let frozen = self.get(name, shape)?;
+        Ok(frozen.tensor(DType::F32, self.device())?)
+    }
+
+    /// The slot for adapters of this module, which is a projection; made when it is first asked for.
+    pub fn slot(&self) -> Slot {
+        let mut slots = lock(&self.network.slots);
+        Arc::clone(slots.entry(self.path.clone()).or_default())
+    }
+
+    /// All projections of the network that can be adapted, by their module names. Ask after the network was built.
+    pub fn slots(&self) -> BTreeMap<String, Slot> {
+        lock(&self.network.slots).clone()
+    }
+
+    fn name(&self, name: &str) -> String {
+        match (self.path.is_empty(), name.is_empty()) {
+            (true, _) => name.to_owned(),
+            (_, true) => self.path.clone(),
+            _ => format!("{}.{name}", self.path),
+        }
+    }
+}
+
+/// Poison is no danger here: what is guarded is whole after every statement.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
