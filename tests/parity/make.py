@@ -5,7 +5,7 @@
     make.py goldens --committed          the committed goldens: each weight stored once
     make.py OUT                          every family, complete
     make.py OUT --family sd21 --seed 7 --width 32 --vocab 49408
-    make.py DIR --full sd15              a full-size random checkpoint (diffusers folder, f16) for speed and memory
+    make.py OUT --full sd15              a full-size random checkpoint (diffusers folder, f16) for speed and memory
 
 Each family becomes a folder OUT/FAMILY with checkpoint/ (diffusers layout), FAMILY.safetensors (single file), golden
 tensors and manifest.json, which names every case with its inputs, outputs, settings and tolerance.
@@ -19,12 +19,15 @@ from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
+import diffusers
 import torch
 import transformers
 
 import checkpoint
 import families
+import full
 import networks
+import samplers
 import slim
 import taesd
 from store import Goldens, Random
@@ -46,6 +49,7 @@ def make(name, out, args):
     )
     goldens = Goldens(folder, head)
     networks.run(fam, nets, rng, goldens)
+    samplers.run(fam, nets, rng, goldens)
     goldens.write()
     if args.committed:
         slim.slim(fam, folder)
@@ -59,9 +63,13 @@ def main():
     parser.add_argument("--width", type=int, default=8, help="channels of the first level, a multiple of 8")
     parser.add_argument("--vocab", type=int, default=400, help="49408 is CLIP's")
     parser.add_argument("--committed", action="store_true", help="the families and files that are in the repository")
+    parser.add_argument("--full", choices=["sd15", "sdxl"], help="write a full-size random checkpoint into OUT")
     args = parser.parse_args()
+    if args.full:
+        return full.make(args.full, args.out)
     # One thread: sums are then added in the same order on every machine.
     torch.set_num_threads(1)
+    diffusers.utils.logging.set_verbosity_error()
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     for name in args.family or [*(slim.COMMITTED if args.committed else families.NAMES), "taesd"]:
