@@ -23,9 +23,11 @@ import diffusers
 import torch
 import transformers
 
+import adapters
 import checkpoint
 import families
 import full
+import gradients
 import networks
 import samplers
 import slim
@@ -50,6 +52,9 @@ def make(name, out, args):
     goldens = Goldens(folder, head)
     networks.run(fam, nets, rng, goldens)
     samplers.run(fam, nets, rng, goldens)
+    if not fam.inpainting:
+        adapters.run(fam, nets, rng, goldens, folder)
+        gradients.run(fam, nets, rng, goldens)
     goldens.write()
     if args.committed:
         slim.slim(fam, folder)
