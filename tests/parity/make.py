@@ -29,7 +29,7 @@ import families
 import full
 import gradients
 import networks
-import samplers
+import pipelines
 import slim
 import taesd
 from store import Goldens, Random
@@ -51,7 +51,7 @@ def make(name, out, args):
     )
     goldens = Goldens(folder, head)
     networks.run(fam, nets, rng, goldens)
-    samplers.run(fam, nets, rng, goldens)
+    pipelines.run(fam, nets, rng, goldens)
     if not fam.inpainting:
         adapters.run(fam, nets, rng, goldens, folder)
         gradients.run(fam, nets, rng, goldens)
