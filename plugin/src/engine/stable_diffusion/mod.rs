@@ -3,5 +3,6 @@
 //! [`weights`] are the named weights of a checkpoint, stored once; everything else is built from them. Modules and weights
 //! carry diffusers' state-dict names.
 
+pub mod config;
 pub mod nn;
 pub mod weights;
