@@ -60,6 +60,28 @@ class Recorder(AttnProcessor):
             del attn.get_attention_scores
 
 
+class Reference(AttnProcessor):
+    """Self-attention that can also see what the same layer saw in an earlier pass (DreamTuner, arXiv 2312.13691):
+    softmax(q [k, k_r]ᵀ / √d + log m) [v, v_r], with m = 1 for its own tokens and `weight` · mask for the others."""
+
+    def __init__(self, mask, weight):
+        super().__init__()
+        self.mask, self.weight, self.features = mask, weight, None
+
+    def __call__(self, attn, hidden_states, **kwargs):
+        if self.features is None:
+            self.features = hidden_states
+            return super().__call__(attn, hidden_states, **kwargs)
+        # Tokens are rows of the picture; the mask has blocks that every resolution divides.
+        shrink = round((self.mask[0].numel() / hidden_states.shape[1]) ** 0.5)
+        seen = self.mask[:, :, ::shrink, ::shrink].flatten(1)
+        own = torch.zeros(hidden_states.shape[:2])
+        bias = torch.cat([own, (self.weight * seen).log().expand(len(own), -1)], 1)[:, None]
+        both = torch.cat([hidden_states, self.features], 1)
+        return super().__call__(attn, hidden_states, encoder_hidden_states=both,
+                                attention_mask=bias.repeat_interleave(attn.heads, 0))
+
+
 def watched(fam):
     """The layers whose attention maps are compared: cross and self, middle and up."""
     up = "up_blocks.0" if fam.generation == "sdxl" else "up_blocks.1"
@@ -129,6 +151,24 @@ def unet_cases(fam, nets, rng, goldens):
     goldens.case("networks", "unet_odd", "unet", inputs, dict(output=call_unet(fam, nets, inputs)))
 
 
+def reference_case(fam, nets, rng, goldens):
+    """Two passes: one over the reference latents with their own caption, one that attends to it in every layer."""
+    inputs = unet_inputs(fam, rng, "unet reference", 1, 8, 16)
+    other = {k: rng.normal(f"reference/{k}", *inputs[k].shape) for k in ("sample", "context", "pooled") if k in inputs}
+    mask = torch.zeros(1, 1, 8, 16)
+    mask[..., :8] = 1
+    processors = dict(nets.unet.attn_processors)
+    watching = {name: Reference(mask, 3.0) for name in processors if "attn1" in name}
+    nets.unet.set_attn_processor(processors | watching)
+    call_unet(fam, nets, inputs | other)
+    output = call_unet(fam, nets, inputs)
+    nets.unet.set_attn_processor(processors)
+    plain = call_unet(fam, nets, inputs)
+    assert (output - plain).abs().max() > 0.02 * plain.abs().max()
+    given = inputs | {f"reference_{k}": v for k, v in other.items()} | dict(mask=mask)
+    goldens.case("networks", "unet_reference", "unet_reference", given, dict(output=output), weight=3.0)
+
+
 def vae_cases(fam, nets, rng, goldens):
     image = rng.normal("vae/image", 1, 3, 40, 56).clamp(-1, 1)
     posterior = nets.vae.encode(image).latent_dist
@@ -148,4 +188,5 @@ def run(fam, nets, rng, goldens):
         return
     text_cases(fam, nets, rng, goldens)
     unet_cases(fam, nets, rng, goldens)
+    reference_case(fam, nets, rng, goldens)
     vae_cases(fam, nets, rng, goldens)
