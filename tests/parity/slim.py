@@ -23,15 +23,10 @@ def slim(fam, folder):
         save_file({k: v for k, v in unet.items() if k.startswith("conv_in.")}, folder / "conv_in.safetensors")
         manifest |= dict(difference_of=fam.name.partition("-")[0], folder=None, single_file=None)
         (folder / f"{fam.name}.safetensors").unlink()
-        for part in ("vae", "text_encoder", "text_encoder_2"):
-            (root / part / "config.json").unlink(missing_ok=True)
     elif fam.generation != "sd1":
         manifest["folder"] = None
     else:
         return
     for file in root.rglob("*.safetensors"):
         file.unlink()
-    for place in root.iterdir():
-        if place.is_dir() and not any(place.iterdir()):
-            place.rmdir()
     path.write_text(readable(manifest))
