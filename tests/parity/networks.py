@@ -39,7 +39,7 @@ def added(fam, pooled, time_ids):
 
 
 class Recorder(AttnProcessor):
-    """diffusers' plain attention, which also keeps the probabilities `[B, heads, queries, keys]`."""
+    """diffusers' plain attention, which also keeps the probabilities, averaged over heads: `[B, queries, keys]`."""
 
     def __init__(self):
         super().__init__()
@@ -50,7 +50,7 @@ class Recorder(AttnProcessor):
 
         def scores(*inner):
             probs = plain(*inner)
-            self.maps = probs.unflatten(0, (-1, attn.heads))
+            self.maps = probs.unflatten(0, (-1, attn.heads)).mean(1)
             return probs
 
         attn.get_attention_scores = scores
