@@ -5,4 +5,5 @@
 
 pub mod config;
 pub mod nn;
+pub mod sampler;
 pub mod weights;
