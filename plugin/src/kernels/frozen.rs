@@ -91,6 +91,19 @@ impl Frozen {
         Self::new(Arc::new(bytes), 0..length, dtype, tensor.dims())
     }
 
+    /// The same values, seen in another shape.
+    ///
+    /// # Errors
+    /// If it has another number of values.
+    pub fn reshaped(&self, shape: &[usize]) -> Result<Self> {
+        Self::new(
+            Arc::clone(&self.bytes),
+            self.range.clone(),
+            self.dtype,
+            shape,
+        )
+    }
+
     /// Sizes, outermost first.
     pub fn shape(&self) -> &[usize] {
         &self.shape

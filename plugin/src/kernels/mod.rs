@@ -6,4 +6,4 @@
 
 mod frozen;
 
-pub use frozen::{Frozen, Values};
+pub use frozen::{Bytes, Frozen, Values};

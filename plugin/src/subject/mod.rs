@@ -21,7 +21,7 @@ mod thumbnail;
 mod verify;
 
 pub use consent::Consent;
-pub(crate) use disk::hex;
+pub(crate) use disk::{hex, read_bounded};
 pub use library::Library;
 pub use log::{Action, Row};
 pub use verify::{Problem, Report};

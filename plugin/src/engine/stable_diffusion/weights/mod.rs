@@ -1,9 +1,28 @@
 //! Named weights, as files give them and networks take them.
+//!
+//! [`Checkpoint::open`] takes a file or folder apart ([`folder`], [`single`], [`hub`]) over [`store`], which reads one file;
+//! [`keys`] knows the names.
+
+mod checkpoint;
+pub mod embedding;
+pub mod folder;
+pub mod hub;
+mod infer;
+pub mod keys;
+pub mod lora;
+mod map;
+mod prediction;
+pub mod single;
+pub mod store;
+#[cfg(test)]
+mod testing;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::{DType, Device, Tensor};
+
+pub use checkpoint::{Checkpoint, Family, Options, Part};
 
 use super::nn::Slot;
 use crate::kernels::Frozen;
@@ -82,6 +101,14 @@ impl Weights {
         Ok(found.clone())
     }
 
+    /// The shape of a weight of this module; `None` if there is none of this name.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.network
+            .tensors
+            .get(&self.name(name))
+            .map(Frozen::shape)
+    }
+
     /// A small weight (a bias, a norm's scale) as an `f32` tensor on the network's device.
     ///
     /// # Errors
@@ -114,4 +141,17 @@ impl Weights {
 /// Poison is no danger here: what is guarded is whole after every statement.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What users call a model, LoRA or embedding: the name of its file without the ending, or of its folder.
+pub(crate) fn called(path: &std::path::Path) -> String {
+    let name = if path.is_dir() {
+        path.file_name()
+    } else {
+        path.file_stem()
+    };
+    name.map_or_else(
+        || path.display().to_string(),
+        |name| name.to_string_lossy().into_owned(),
+    )
 }
