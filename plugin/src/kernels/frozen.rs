@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use candle_core::{DType, Device, Result, Tensor, bail};
 use half::{bf16, f16};
@@ -20,6 +20,7 @@ pub struct Frozen {
     range: Range<usize>,
     dtype: DType,
     shape: Arc<[usize]>,
+    placed: Arc<OnceLock<Tensor>>,
 }
 
 /// The values of a [`Frozen`], row-major.
@@ -69,6 +70,7 @@ impl Frozen {
             range,
             dtype,
             shape: shape.into(),
+            placed: Arc::default(),
         })
     }
 
@@ -138,6 +140,26 @@ impl Frozen {
             Values::BF16(values) => Tensor::from_slice(values, shape, cpu)?,
         };
         tensor.to_dtype(dtype)?.to_device(device)
+    }
+
+    /// As [`Frozen::tensor`], but the copy on a device other than the CPU is kept and shared by clones: a network that runs
+    /// there uploads each weight once.
+    ///
+    /// # Errors
+    /// If the device has no room.
+    pub fn placed(&self, dtype: DType, device: &Device) -> Result<Tensor> {
+        if let Some(kept) = self.placed.get()
+            && kept.dtype() == dtype
+            && kept.device().same_device(device)
+        {
+            return Ok(kept.clone());
+        }
+        let tensor = self.tensor(dtype, device)?;
+        if !device.is_cpu() {
+            // Another device or type than the first gets a copy of its own each time.
+            let _ = self.placed.set(tensor.clone());
+        }
+        Ok(tensor)
     }
 }
 

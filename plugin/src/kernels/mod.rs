@@ -1,9 +1,28 @@
 //! What a diffusion network computes most, as custom operations for the CPU.
 //!
 //! Every function here works on any device and any float type; on the CPU in `f32` it takes the fast path, elsewhere
-//! candle's own operations. Each has a gradient for its activations. Weights are [`Frozen`]: they live inside the
-//! operation, so candle's backward pass neither computes nor keeps anything for them.
+//! candle's own operations ([`reference`]). Each has a gradient for its activations. Weights are [`Frozen`]: they live
+//! inside the operation, so candle's backward pass neither computes nor keeps anything for them. Biases and the factors
+//! of norms are tensors, and get no gradient either.
 
+mod activation;
+mod attention;
+mod conv;
 mod frozen;
+mod linear;
+mod norm;
+mod path;
+pub mod reference;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod upsample;
 
+pub use activation::{geglu, gelu_erf, quick_gelu, silu};
+pub use attention::attention;
+pub use conv::conv2d;
 pub use frozen::{Bytes, Frozen, Values};
+pub use linear::linear;
+pub use norm::{group_norm, layer_norm};
+pub use upsample::upsample_nearest_2x;
