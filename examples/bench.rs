@@ -154,7 +154,7 @@ fn case(side: u32, threads: u32) -> Result<()> {
     let options = Options {
         library: Some(library.path().to_owned()),
         threads,
-        queue: 0,
+        ..Options::default()
     };
     let engine = plugin.open(&options)?;
     let opened = start.elapsed();

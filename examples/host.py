@@ -18,7 +18,7 @@ from ctypes import POINTER, byref, c_char, c_char_p, c_double, c_float, c_int32,
 
 # ---- repose.h, name by name (tests/abi.rs compares every number, size and offset) ----
 
-REPOSE_VERSION = 1
+REPOSE_VERSION = 2
 REPOSE_OK, REPOSE_CALLER, REPOSE_FILES, REPOSE_REFUSED = 0, 1, 2, 3
 REPOSE_DEVICE, REPOSE_CANCELLED, REPOSE_BUG, REPOSE_BUSY = 4, 5, 6, 7
 REPOSE_STATE_QUEUED, REPOSE_STATE_RUNNING, REPOSE_STATE_DONE = 1, 2, 3
@@ -38,7 +38,7 @@ class ReposeBytes(ctypes.Structure):
 
 class ReposeEngineOptions(ctypes.Structure):
     _fields_ = [("struct_size", c_uint32), ("threads", c_uint32), ("queue", c_uint32), ("reserved", c_uint32),
-                ("library", c_char_p)]
+                ("library", c_char_p), ("models", c_char_p)]
 
 
 class ReposePicture(ctypes.Structure):
@@ -59,7 +59,15 @@ class ReposePin(ctypes.Structure):
 class ReposeLearnRequest(ctypes.Structure):
     _fields_ = [("struct_size", c_uint32), ("refine", c_uint32), ("picture", POINTER(ReposePicture)),
                 ("selection", POINTER(ReposeSelection)), ("name", c_char_p), ("consent", c_char_p),
-                ("expires", c_char_p), ("person", c_uint32), ("person_agrees", c_uint32)]
+                ("expires", c_char_p), ("person", c_uint32), ("person_agrees", c_uint32), ("caption", c_char_p),
+                ("word", c_char_p)]
+
+
+class ReposeText(ctypes.Structure):
+    _fields_ = [("struct_size", c_uint32), ("steps", c_uint32), ("model", c_char_p), ("negative", c_char_p),
+                ("source", c_char_p), ("word", c_char_p), ("sampler", c_char_p), ("strength", c_float),
+                ("guidance", c_float), ("rescale", c_float), ("identity", c_float), ("clip_skip", c_uint32),
+                ("side", c_uint32)]
 
 
 class ReposePoseRequest(ctypes.Structure):
@@ -67,7 +75,8 @@ class ReposePoseRequest(ctypes.Structure):
                 ("selection", POINTER(ReposeSelection)), ("subject", c_char_p), ("pins", POINTER(ReposePin)),
                 ("pin_count", c_uint32), ("version", c_uint32), ("guide", POINTER(ReposePicture)),
                 ("prompt", c_char_p), ("offset_x", c_float), ("offset_y", c_float), ("scale", c_float),
-                ("angle", c_float), ("seed", c_uint64), ("grow", c_uint32), ("refine", c_uint32)]
+                ("angle", c_float), ("seed", c_uint64), ("grow", c_uint32), ("refine", c_uint32),
+                ("text", POINTER(ReposeText))]
 
 
 class ReposeEraseRequest(ctypes.Structure):

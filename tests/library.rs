@@ -43,7 +43,7 @@ fn open(folder: &Path) -> Engine {
     let options = Options {
         library: Some(folder.to_owned()),
         threads: 1,
-        queue: 0,
+        ..Options::default()
     };
     plugin().open(&options).unwrap()
 }

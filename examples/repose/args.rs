@@ -7,6 +7,7 @@ use clap_complete::Shell;
 
 use crate::pins::Pin;
 use crate::select;
+use crate::text_args::TextArgs;
 
 const EXIT_CODES: &str = "\
 Exit codes, by who can act:
@@ -44,6 +45,9 @@ pub struct Global {
     /// Folder of the subject library [default: the user's own]
     #[arg(long, global = true, value_name = "DIR")]
     pub library: Option<PathBuf>,
+    /// Folder of text models and their settings [default: the user's own]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub models: Option<PathBuf>,
     /// Threads that compute; 0: one per core
     #[arg(long, global = true, value_name = "N", default_value_t = 0)]
     pub threads: u32,
@@ -165,6 +169,20 @@ pub struct Learn {
     /// Whether the selection's edge is refined to follow hair and fur
     #[arg(long, value_enum, default_value_t)]
     pub refine: Refine,
+    /// For text models.
+    #[command(flatten)]
+    pub words: SubjectWords,
+}
+
+/// What text models are told about a subject.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SubjectWords {
+    /// For text models: what the picture shows, such as "a teddy bear on a rock"
+    #[arg(long, value_name = "WORDS")]
+    pub caption: Option<String>,
+    /// For text models: what the subject is, such as "teddy bear" [default: its name]
+    #[arg(long = "is", value_name = "WORDS")]
+    pub word: Option<String>,
 }
 
 /// How a subject is to be posed.
@@ -188,12 +206,12 @@ pub struct Posing {
     /// A rough edit as a picture with alpha, same size as the photo
     #[arg(long, value_name = "FILE")]
     pub guide: Option<PathBuf>,
-    /// The pose in words; needs a text model (see `repose models list`)
-    #[arg(long, value_name = "WORDS")]
-    pub prompt: Option<String>,
     /// Whether the selection's edge is refined to follow hair and fur
     #[arg(long, value_enum, default_value_t)]
     pub refine: Refine,
+    /// In words.
+    #[command(flatten)]
+    pub text: TextArgs,
 }
 
 /// How results vary.
@@ -252,6 +270,9 @@ pub struct Pose {
     /// For --learn.
     #[command(flatten)]
     pub consent: ConsentArgs,
+    /// For --learn.
+    #[command(flatten)]
+    pub words: SubjectWords,
     /// Where the subject is now.
     #[command(flatten)]
     pub selection: SelectionArgs,

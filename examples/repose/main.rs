@@ -20,6 +20,7 @@ mod pins;
 mod select;
 mod session;
 mod shrink;
+mod text_args;
 mod ui;
 mod wire;
 

@@ -28,6 +28,7 @@ impl Session {
         let plugin = Plugin::find(global.plugin.as_deref())?;
         let engine = plugin.open(&Options {
             library: global.library.clone(),
+            models: global.models.clone(),
             threads: global.threads,
             queue: 0,
         })?;

@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use repose::canvas::{Channels, Depth, Raster, Selection, SelectionDepth, Space};
-use repose::request::{Erase, Learn, Pin, Placement, Refine, Repose, Request};
+use repose::request::{Erase, Learn, Pin, Placement, Refine, Repose, Request, Words};
 use repose::subject::Consent;
 
 mod seeds;
@@ -26,6 +26,8 @@ fn write_seeds() {
             expires: Some("2030-01-31".into()),
         },
         refine: Refine::Auto,
+        caption: Some("a bear on a rock".into()),
+        word: Some("bear".into()),
     });
     let repose = Request::Repose(Repose {
         picture: picture(Depth::F32, Channels::Rgba),
@@ -41,6 +43,11 @@ fn write_seeds() {
         guide: Some(picture(Depth::U8, Channels::Rgba)),
         placement: Placement::default(),
         prompt: Some("sitting".into()),
+        words: Some(Box::new(Words {
+            model: Some("sd".into()),
+            steps: Some(20),
+            ..Words::default()
+        })),
         candidates: 2,
         seed: 7,
         grow: 3,

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
 use repose::canvas::{Channels, Depth, Grid, Rect, Space};
-use repose::subject::{Mesh, Prior, Subject, file};
+use repose::subject::{Mesh, Prior, Subject, SubjectWords, file};
 
 mod seeds;
 
@@ -21,6 +21,10 @@ fn subject(depth: Depth, channels: Channels) -> Subject {
         },
         source_size: [20, 30],
         source_hash: "5".repeat(64),
+        words: SubjectWords {
+            caption: Some("a bear".into()),
+            word: None,
+        },
         raster: seeds::raster(depth, channels, Space::Srgb),
         matte: Grid::from_fn(w, h, |x, y| (x + y) as f32 / 10.0),
         colours: Grid::from_fn(w, h, |x, y| [x as f32 / 6.0, y as f32 / 4.0, 0.5]),

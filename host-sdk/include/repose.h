@@ -58,8 +58,8 @@
 extern "C" {
 #endif
 
-/* The version of the contract that this header describes. */
-#define REPOSE_VERSION 1u
+/* The version of the contract that this header describes. Fields marked [2] came with version 2. */
+#define REPOSE_VERSION 2u
 
 /* ---- Numbers. They never change their meaning; new ones are added at the end. ------------------------------- */
 
@@ -156,6 +156,7 @@ typedef struct ReposeEngineOptions {
     uint32_t queue;      /* jobs that may wait, at most 1024; 0: 16 */
     uint32_t reserved;
     const char *library; /* folder of the subject library; NULL: the user's own */
+    const char *models;  /* [2] folder of text models, with their settings; NULL: the user's own */
 } ReposeEngineOptions;
 
 /* A picture: at least 1 × 1, at most 2^29 pixels. */
@@ -208,7 +209,26 @@ typedef struct ReposeLearnRequest {
     const char *expires;              /* last day of use, YYYY-MM-DD (UTC); NULL: no end */
     uint32_t person;                  /* 1: a real person's likeness … */
     uint32_t person_agrees;           /* … who has said yes; such a learn is refused without it */
+    const char *caption;              /* [2] what the picture shows, for text models; NULL: nothing is said */
+    const char *word;                 /* [2] what the subject is, such as "teddy bear"; NULL: its name */
 } ReposeLearnRequest;
+
+/* [2] How a text model re-poses. 0, NULL: a good default. */
+typedef struct ReposeText {
+    uint32_t struct_size;
+    uint32_t steps;       /* of the sampler, 1 to 1000 */
+    const char *model;    /* name, path, or Hugging Face id such as "org/name"; NULL: the only one there is */
+    const char *negative; /* what must not be seen */
+    const char *source;   /* what the picture shows now; NULL: the subject's caption */
+    const char *word;     /* the words of the prompt that mean the subject; NULL: the subject's own, or its name */
+    const char *sampler;  /* "ddim", "dpm++2m", "dpm++2m-karras", "euler-a", "unipc" or "lcm" */
+    float strength;       /* how far the picture may change, above 0, up to 1 */
+    float guidance;       /* how closely the prompt is followed (classifier-free guidance), 1 to 50 */
+    float rescale;        /* guidance rescale, 0 to 1 (arXiv 2305.08891) */
+    float identity;       /* weight of the subject's own look (arXiv 2312.13691, omega), to 20; below 0: none */
+    uint32_t clip_skip;   /* last layers of the text encoder to leave out, at most 11 */
+    uint32_t side;        /* longer side of the part that is diffused, in pixels, 64 to 4096; 0: the model's own */
+} ReposeText;
 
 typedef struct ReposePoseRequest {
     uint32_t struct_size;
@@ -220,7 +240,7 @@ typedef struct ReposePoseRequest {
     uint32_t pin_count;               /* at most 1000 */
     uint32_t version;                 /* of the subject; 0: the newest */
     const ReposePicture *guide;       /* a rough edit, same size as the picture, with alpha; NULL: none */
-    const char *prompt;               /* a pose in words; the patch engine refuses it. NULL: none */
+    const char *prompt;               /* a pose in words: asks for a text model. NULL: none */
     float offset_x;                   /* moves the whole subject, in pixels */
     float offset_y;
     float scale;                      /* about its centre, 0.05 to 20; 0: 1 */
@@ -228,6 +248,8 @@ typedef struct ReposePoseRequest {
     uint64_t seed;                    /* the same request and seed give the same pixels */
     uint32_t grow;                    /* the selection is grown by this many pixels first, 0 to 256 */
     ReposeRefine refine;
+    const ReposeText *text;           /* [2] a text model makes the pose, also without a prompt of its own: then the
+                                         subject's caption is the prompt. NULL: as the prompt says */
 } ReposePoseRequest;
 
 typedef struct ReposeEraseRequest {
@@ -349,12 +371,13 @@ typedef const ReposeApi *(*ReposeApiFn)(uint32_t version);
 #endif
 #if UINTPTR_MAX == UINT64_MAX
 REPOSE_FROZEN(sizeof(ReposeBytes) == 16);
-REPOSE_FROZEN(sizeof(ReposeEngineOptions) == 24 && offsetof(ReposeEngineOptions, library) == 16);
+REPOSE_FROZEN(sizeof(ReposeEngineOptions) == 32 && offsetof(ReposeEngineOptions, models) == 24);
 REPOSE_FROZEN(sizeof(ReposePicture) == 64 && offsetof(ReposePicture, icc_size) == 56);
 REPOSE_FROZEN(sizeof(ReposeSelection) == 48 && offsetof(ReposeSelection, stride) == 40);
 REPOSE_FROZEN(sizeof(ReposePin) == 24 && offsetof(ReposePin, depth) == 20);
-REPOSE_FROZEN(sizeof(ReposeLearnRequest) == 56 && offsetof(ReposeLearnRequest, person_agrees) == 52);
-REPOSE_FROZEN(sizeof(ReposePoseRequest) == 96 && offsetof(ReposePoseRequest, refine) == 92);
+REPOSE_FROZEN(sizeof(ReposeLearnRequest) == 72 && offsetof(ReposeLearnRequest, word) == 64);
+REPOSE_FROZEN(sizeof(ReposeText) == 72 && offsetof(ReposeText, side) == 68);
+REPOSE_FROZEN(sizeof(ReposePoseRequest) == 104 && offsetof(ReposePoseRequest, text) == 96);
 REPOSE_FROZEN(sizeof(ReposeEraseRequest) == 40 && offsetof(ReposeEraseRequest, reserved) == 36);
 REPOSE_FROZEN(sizeof(ReposeJobStatus) == 72 && offsetof(ReposeJobStatus, stage) == 40);
 REPOSE_FROZEN(sizeof(ReposeLayer) == 104 && offsetof(ReposeLayer, icc_size) == 96);

@@ -15,7 +15,7 @@ macro_rules! constants {
 
 constants! {
     /// The version of the contract described here.
-    VERSION: u32 = 1, "REPOSE_VERSION";
+    VERSION: u32 = 2, "REPOSE_VERSION";
     /// Success.
     OK: i32 = 0, "REPOSE_OK";
     /// The request cannot be used as it is.
@@ -122,6 +122,8 @@ pub struct EngineOptions {
     pub reserved: u32,
     /// Folder of the subject library; null: the user's own.
     pub library: *const c_char,
+    /// Folder of text models, with their settings; null: the user's own.
+    pub models: *const c_char,
 }
 
 /// A picture.
@@ -216,6 +218,42 @@ pub struct LearnRequest {
     pub person: u32,
     /// 1: that person has said yes.
     pub person_agrees: u32,
+    /// What the picture shows; null: nothing is said.
+    pub caption: *const c_char,
+    /// What the subject is; null: its name.
+    pub word: *const c_char,
+}
+
+/// How a text model re-poses; 0 and null: a good default.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct Text {
+    /// `size_of::<Self>()`.
+    pub struct_size: u32,
+    /// Of the sampler.
+    pub steps: u32,
+    /// Name, path or Hugging Face id.
+    pub model: *const c_char,
+    /// What must not be seen.
+    pub negative: *const c_char,
+    /// What the picture shows now.
+    pub source: *const c_char,
+    /// The words of the prompt that mean the subject.
+    pub word: *const c_char,
+    /// Its name.
+    pub sampler: *const c_char,
+    /// Above 0, up to 1.
+    pub strength: f32,
+    /// Classifier-free guidance.
+    pub guidance: f32,
+    /// Guidance rescale.
+    pub rescale: f32,
+    /// Weight of the subject's own look; below 0: none.
+    pub identity: f32,
+    /// Last layers of the text encoder to leave out.
+    pub clip_skip: u32,
+    /// Longer side of the part that is diffused, in pixels.
+    pub side: u32,
 }
 
 /// Re-pose a subject.
@@ -256,6 +294,8 @@ pub struct PoseRequest {
     pub grow: u32,
     /// `REFINE_…`.
     pub refine: u32,
+    /// A text model makes the pose; null: as the prompt says.
+    pub text: *const Text,
 }
 
 /// Remove what is selected.
@@ -449,7 +489,7 @@ macro_rules! frozen {
 
 frozen! {
     "ReposeBytes" Bytes 16 { data 0 size 8 }
-    "ReposeEngineOptions" EngineOptions 24 { struct_size 0 threads 4 queue 8 reserved 12 library 16 }
+    "ReposeEngineOptions" EngineOptions 32 { struct_size 0 threads 4 queue 8 reserved 12 library 16 models 24 }
     "ReposePicture" Picture 64 {
         struct_size 0 width 4 height 8 depth 12 channels 16 space 20
         pixels 24 pixels_size 32 stride 40 icc 48 icc_size 56
@@ -458,13 +498,18 @@ frozen! {
         struct_size 0 depth 4 x 8 y 12 width 16 height 20 samples 24 samples_size 32 stride 40
     }
     "ReposePin" Pin 24 { from_x 0 from_y 4 to_x 8 to_y 12 angle 16 depth 20 }
-    "ReposeLearnRequest" LearnRequest 56 {
+    "ReposeLearnRequest" LearnRequest 72 {
         struct_size 0 refine 4 picture 8 selection 16 name 24 consent 32 expires 40
-        person 48 person_agrees 52
+        person 48 person_agrees 52 caption 56 word 64
     }
-    "ReposePoseRequest" PoseRequest 96 {
+    "ReposeText" Text 72 {
+        struct_size 0 steps 4 model 8 negative 16 source 24 word 32 sampler 40 strength 48 guidance 52
+        rescale 56 identity 60 clip_skip 64 side 68
+    }
+    "ReposePoseRequest" PoseRequest 104 {
         struct_size 0 candidates 4 picture 8 selection 16 subject 24 pins 32 pin_count 40 version 44
         guide 48 prompt 56 offset_x 64 offset_y 68 scale 72 angle 76 seed 80 grow 88 refine 92
+        text 96
     }
     "ReposeEraseRequest" EraseRequest 40 {
         struct_size 0 candidates 4 picture 8 selection 16 seed 24 grow 32 reserved 36

@@ -49,15 +49,22 @@ pub struct FinishedLayer {
 #[derive(Debug)]
 pub struct Worker {
     library: Option<PathBuf>,
+    #[expect(
+        dead_code,
+        reason = "the text engine is being built behind the contract"
+    )]
+    models: Option<PathBuf>,
     threads: usize,
     pool: Option<ThreadPool>,
 }
 
 impl Worker {
-    /// `library`: folder of the subject library, `None` for the user's own. `threads`: 0 for one per core.
-    pub fn new(library: Option<PathBuf>, threads: usize) -> Self {
+    /// `library`: folder of the subject library; `models`: folder of text models and their settings; `None` for the user's
+    /// own. `threads`: 0 for one per core.
+    pub fn new(library: Option<PathBuf>, models: Option<PathBuf>, threads: usize) -> Self {
         Self {
             library,
+            models,
             threads,
             pool: None,
         }
@@ -106,6 +113,10 @@ fn finish(request: &Request, hash: &str, outcome: Outcome, library: &Library) ->
         library.log_use(action, subject, hash)?;
     }
     let history = library.history(action, hash, subject, seed)?;
+    let history = match &outcome.model {
+        Some(model) => history.by_model(model),
+        None => history,
+    };
     Ok(Finished {
         layers: outcome.layers.into_iter().map(finished).collect(),
         history: serde_json::to_string(&history)

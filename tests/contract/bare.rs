@@ -65,6 +65,8 @@ impl Bare {
             expires: ptr::null(),
             person: 0,
             person_agrees: 0,
+            caption: ptr::null(),
+            word: ptr::null(),
         }
     }
 
@@ -99,6 +101,7 @@ impl RawEngine {
             queue: 0,
             reserved: 0,
             library: path.as_ptr(),
+            models: ptr::null(),
         };
         let mut raw = ptr::null_mut();
         let code = unsafe { (api.engine_open)(&options, &mut raw, ptr::null_mut()) };

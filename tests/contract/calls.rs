@@ -118,6 +118,7 @@ fn null_inside_a_request() {
         seed: 0,
         grow: 0,
         refine: abi::REFINE_AUTO,
+        text: ptr::null(),
     };
     for pose in [
         pose,

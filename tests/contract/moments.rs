@@ -125,6 +125,7 @@ fn queue_full() {
         library: Some(folder.path().to_owned()),
         threads: 1,
         queue: 1,
+        ..Options::default()
     };
     let engine = plugin().open(&options).unwrap();
     let scene = Scene::new(600, 400);
@@ -152,7 +153,7 @@ fn two_hundred_threads_open_and_close() {
                 let options = Options {
                     library: Some(folder.path().to_owned()),
                     threads: 1,
-                    queue: 0,
+                    ..Options::default()
                 };
                 let engine = plugin.open(&options).unwrap();
                 let job = engine.erase(&scene.erase()).unwrap();

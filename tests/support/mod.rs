@@ -20,6 +20,7 @@ pub fn engine() -> (Engine, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let options = Options {
         library: Some(folder.path().to_owned()),
+        models: Some(folder.path().join("models")),
         threads: 1,
         queue: 0,
     };

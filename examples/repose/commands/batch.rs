@@ -182,7 +182,7 @@ impl Work<'_> {
         posing.scale = item.scale.or(posing.scale);
         posing.rotate = item.rotate.or(posing.rotate);
         posing.guide = item.guide.clone().or(posing.guide);
-        posing.prompt = item.prompt.clone().or(posing.prompt);
+        posing.text.prompt = item.prompt.clone().or(posing.text.prompt);
         let (name, version) = match (&item.subject, pose.subject) {
             (Some(name), _) => (name.clone(), item.version),
             (None, Some(name)) => (name.to_owned(), item.version.or(pose.version)),

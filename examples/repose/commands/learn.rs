@@ -3,7 +3,7 @@
 use repose_host::LearnRequest;
 use serde_json::{Value, json};
 
-use crate::args::{ConsentArgs, Learn, Refine};
+use crate::args::{ConsentArgs, Learn, Refine, SubjectWords};
 use crate::failure::{Failure, Result};
 use crate::picture::Picture;
 use crate::select::Mask;
@@ -19,9 +19,12 @@ pub fn run(session: &Session, args: &Learn) -> Result<Report> {
         session,
         &photo.picture,
         &mask,
-        &args.name,
-        &args.consent,
-        args.refine,
+        &About {
+            name: &args.name,
+            consent: &args.consent,
+            refine: args.refine,
+            words: &args.words,
+        },
     )?;
     let version = &history["subject"]["version"];
     Ok(Report {
@@ -39,15 +42,26 @@ pub fn run(session: &Session, args: &Learn) -> Result<Report> {
     })
 }
 
-/// Learns `name` and returns what was done, as the plugin tells it.
+/// What is said about a subject when it is learned.
+pub struct About<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Who allows it.
+    pub consent: &'a ConsentArgs,
+    /// Whether the selection's edge is refined.
+    pub refine: Refine,
+    /// For text models.
+    pub words: &'a SubjectWords,
+}
+
+/// Learns a subject and returns what was done, as the plugin tells it.
 pub fn learn(
     session: &Session,
     picture: &Picture,
     mask: &Mask,
-    name: &str,
-    consent: &ConsentArgs,
-    refine: Refine,
+    about: &About<'_>,
 ) -> Result<Value> {
+    let consent = about.consent;
     let words = consent.consent.as_deref().ok_or_else(|| {
         Failure::usage(
             "--consent is missing: say who allows this subject to be learned, and for what, \
@@ -57,13 +71,15 @@ pub fn learn(
     let mut request = LearnRequest::new(
         wire::lend(picture),
         wire::lend_mask(mask, picture),
-        name,
+        about.name,
         words,
     );
     request.expires = consent.expires.as_deref();
     request.person = consent.person;
     request.person_agrees = consent.person_agrees;
-    request.refine = session::refine(refine);
+    request.refine = session::refine(about.refine);
+    request.caption = about.words.caption.as_deref();
+    request.word = about.words.word.as_deref();
     let job = session.engine.learn(&request)?;
     session.ui.follow(&job, "learn")?;
     Ok(serde_json::from_str(&job.history()?).unwrap_or(Value::Null))

@@ -48,7 +48,13 @@ pub fn pose(session: &Session, args: &args::Pose) -> Result<Report> {
     let subject = match (&args.learn, &mask) {
         (Some(name), Some(mask)) => {
             let refine = args.posing.refine;
-            learn::learn(session, &photo.picture, mask, name, &args.consent, refine)?;
+            let about = learn::About {
+                name,
+                consent: &args.consent,
+                refine,
+                words: &args.words,
+            };
+            learn::learn(session, &photo.picture, mask, &about)?;
             name
         }
         // clap asks for --subject where --learn is missing, and for --selection where it is there.
@@ -90,7 +96,8 @@ pub fn submit_pose(
     request.version = wanted.version;
     request.pins = &pins;
     request.guide = wanted.pose.guide.as_ref().map(wire::lend);
-    request.prompt = posing.prompt.as_deref();
+    request.prompt = posing.text.prompt.as_deref();
+    request.text = posing.text.options();
     request.offset = posing.offset.unwrap_or(request.offset);
     request.scale = posing.scale.unwrap_or(request.scale);
     request.angle = posing.rotate.unwrap_or(request.angle);

@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use std::ptr::{self, NonNull};
 
 use super::Job;
-use super::types::{EraseRequest, LearnRequest, Picture, ReposeRequest, SelectionRef, Space};
+use super::types::{
+    EraseRequest, LearnRequest, Picture, ReposeRequest, SelectionRef, Space, TextOptions,
+};
 use crate::library::{self, LoadError};
 use crate::{Error, ErrorKind, abi};
 
@@ -26,6 +28,8 @@ pub struct Plugin {
 pub struct Options {
     /// Folder of the subject library; `None`: the user's own.
     pub library: Option<PathBuf>,
+    /// Folder of text models, with their settings; `None`: the user's own.
+    pub models: Option<PathBuf>,
     /// Threads that compute; 0: one per core.
     pub threads: u32,
     /// Jobs that may wait, at most 1024; 0: 16.
@@ -102,12 +106,14 @@ impl Plugin {
     /// `Caller` if the options cannot be used, `Device` if no thread can be started.
     pub fn open(&self, options: &Options) -> Result<Engine, Error> {
         let folder = options.library.as_deref().map(path_text).transpose()?;
+        let models = options.models.as_deref().map(path_text).transpose()?;
         let raw_options = abi::EngineOptions {
             struct_size: size_of::<abi::EngineOptions>() as u32,
             threads: options.threads,
             queue: options.queue,
             reserved: 0,
             library: text_pointer(folder.as_ref()),
+            models: text_pointer(models.as_ref()),
         };
         let mut raw = ptr::null_mut();
         let mut error = ptr::null_mut();
@@ -135,6 +141,8 @@ impl Engine {
             .expires
             .map(|t| text(t, "the last day"))
             .transpose()?;
+        let caption = optional(request.caption, "the caption")?;
+        let word = optional(request.word, "the subject's word")?;
         let raw = abi::LearnRequest {
             struct_size: size_of::<abi::LearnRequest>() as u32,
             refine: request.refine.number(),
@@ -145,6 +153,8 @@ impl Engine {
             expires: text_pointer(expires.as_ref()),
             person: request.person.into(),
             person_agrees: request.person_agrees.into(),
+            caption: text_pointer(caption.as_ref()),
+            word: text_pointer(word.as_ref()),
         };
         self.submit(|engine, job, error| {
             // SAFETY: everything that the request points to lives during the call, which copies it.
@@ -161,7 +171,9 @@ impl Engine {
         let selection = request.selection.as_ref().map(raw_selection);
         let guide = request.guide.as_ref().map(raw_picture);
         let subject = text(request.subject, "the subject's name")?;
-        let prompt = request.prompt.map(|t| text(t, "the prompt")).transpose()?;
+        let prompt = optional(request.prompt, "the prompt")?;
+        let words = request.text.as_ref().map(Words::new).transpose()?;
+        let text_options = words.as_ref().map(Words::raw);
         let pins: Vec<abi::Pin> = request
             .pins
             .iter()
@@ -192,6 +204,7 @@ impl Engine {
             seed: request.seed,
             grow: request.grow,
             refine: request.refine.number(),
+            text: text_options.as_ref().map_or(ptr::null(), ptr::from_ref),
         };
         self.submit(|engine, job, error| {
             // SAFETY: everything that the request points to lives during the call, which copies it.
@@ -301,6 +314,54 @@ fn raw_selection(selection: &SelectionRef<'_>) -> abi::Selection {
         samples_size: selection.samples.len(),
         stride: selection.stride,
     }
+}
+
+/// Text options with their texts as the contract wants them.
+struct Words<'a> {
+    options: &'a TextOptions<'a>,
+    model: Option<CString>,
+    negative: Option<CString>,
+    source: Option<CString>,
+    word: Option<CString>,
+    sampler: Option<CString>,
+}
+
+impl<'a> Words<'a> {
+    fn new(options: &'a TextOptions<'a>) -> Result<Self, Error> {
+        Ok(Self {
+            options,
+            model: optional(options.model, "the model")?,
+            negative: optional(options.negative, "the negative prompt")?,
+            source: optional(options.source, "the source caption")?,
+            word: optional(options.word, "the subject's word")?,
+            sampler: optional(options.sampler, "the sampler")?,
+        })
+    }
+
+    /// Valid as long as `self`.
+    fn raw(&self) -> abi::Text {
+        let it = self.options;
+        abi::Text {
+            struct_size: size_of::<abi::Text>() as u32,
+            steps: it.steps.unwrap_or(0),
+            model: text_pointer(self.model.as_ref()),
+            negative: text_pointer(self.negative.as_ref()),
+            source: text_pointer(self.source.as_ref()),
+            word: text_pointer(self.word.as_ref()),
+            sampler: text_pointer(self.sampler.as_ref()),
+            strength: it.strength.unwrap_or(0.0),
+            guidance: it.guidance.unwrap_or(0.0),
+            rescale: it.rescale.unwrap_or(0.0),
+            // 0 is the default at the border, so none is a negative number there.
+            identity: it.identity.map_or(0.0, |v| if v == 0.0 { -1.0 } else { v }),
+            clip_skip: it.clip_skip,
+            side: it.side.unwrap_or(0),
+        }
+    }
+}
+
+fn optional(value: Option<&str>, what: &str) -> Result<Option<CString>, Error> {
+    value.map(|t| text(t, what)).transpose()
 }
 
 fn text(text: &str, what: &str) -> Result<CString, Error> {

@@ -218,6 +218,39 @@ pub struct LearnRequest<'a> {
     pub person_agrees: bool,
     /// Whether the selection's edge is refined.
     pub refine: Refine,
+    /// What the picture shows, for text models.
+    pub caption: Option<&'a str>,
+    /// What the subject is, such as `teddy bear`; `None`: its name.
+    pub word: Option<&'a str>,
+}
+
+/// How a text model re-poses. `None`: a good default.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct TextOptions<'a> {
+    /// Name, path, or Hugging Face id such as `org/name`; `None`: the only model there is.
+    pub model: Option<&'a str>,
+    /// What must not be seen.
+    pub negative: Option<&'a str>,
+    /// What the picture shows now; `None`: the subject's caption.
+    pub source: Option<&'a str>,
+    /// The words of the prompt that mean the subject; `None`: the subject's own, or its name.
+    pub word: Option<&'a str>,
+    /// `ddim`, `dpm++2m`, `dpm++2m-karras`, `euler-a`, `unipc` or `lcm`.
+    pub sampler: Option<&'a str>,
+    /// Steps of the sampler, 1 to 1000.
+    pub steps: Option<u32>,
+    /// How far the picture may change, above 0, up to 1.
+    pub strength: Option<f32>,
+    /// How closely the prompt is followed (classifier-free guidance), 1 to 50.
+    pub guidance: Option<f32>,
+    /// Guidance rescale, 0 to 1 (arXiv 2305.08891).
+    pub rescale: Option<f32>,
+    /// Weight of the subject's own look (arXiv 2312.13691, ω), 0 (none) to 20.
+    pub identity: Option<f32>,
+    /// Last layers of the text encoder to leave out, at most 11.
+    pub clip_skip: u32,
+    /// Longer side of the part that is diffused, in pixels, 64 to 4096; `None`: the model's own.
+    pub side: Option<u32>,
 }
 
 /// Give a subject a new pose.
@@ -235,8 +268,10 @@ pub struct ReposeRequest<'a> {
     pub pins: &'a [Pin],
     /// A rough edit with alpha, same size as the picture.
     pub guide: Option<Picture<'a>>,
-    /// A pose in words; the patch engine refuses it.
+    /// A pose in words: asks for a text model.
     pub prompt: Option<&'a str>,
+    /// A text model makes the pose, also without a prompt of its own: then the subject's caption is the prompt.
+    pub text: Option<TextOptions<'a>>,
     /// Moves the whole subject, in pixels.
     pub offset: [f32; 2],
     /// Scales it about its centre, 0.05 to 20.
@@ -285,6 +320,8 @@ impl<'a> LearnRequest<'a> {
             person: false,
             person_agrees: false,
             refine: Refine::Auto,
+            caption: None,
+            word: None,
         }
     }
 }
@@ -304,6 +341,7 @@ impl<'a> ReposeRequest<'a> {
             pins: &[],
             guide: None,
             prompt: None,
+            text: None,
             offset: [0.0, 0.0],
             scale: 1.0,
             angle: 0.0,

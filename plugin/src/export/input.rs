@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use repose_host::abi;
 
 use crate::canvas::{Raster, Selection};
-use crate::request::{Erase, Learn, Pin, Pixels, Placement, Refine, Repose, Samples};
+use crate::request::{Erase, Learn, Pin, Pixels, Placement, Refine, Repose, Samples, Words};
 use crate::subject::Consent;
 use crate::{Error, Result};
 
@@ -42,7 +42,7 @@ macro_rules! sized {
 }
 
 sized! {
-    EngineOptions 24 Picture 64 Selection 48 LearnRequest 56 PoseRequest 96 EraseRequest 40
+    EngineOptions 24 Picture 64 Selection 48 LearnRequest 56 Text 72 PoseRequest 96 EraseRequest 40
     JobStatus 72 Layer 104
 }
 
@@ -204,6 +204,10 @@ pub(super) unsafe fn learn(raw: *const abi::LearnRequest) -> Result<Learn> {
         name: unsafe { text(it.name, "the name") }?,
         consent,
         refine: refine(it.refine)?,
+        // SAFETY: the caller's promise.
+        caption: unsafe { optional_text(it.caption, "the caption") }?,
+        // SAFETY: the caller's promise.
+        word: unsafe { optional_text(it.word, "the subject's word") }?,
     })
 }
 
@@ -238,11 +242,42 @@ pub(super) unsafe fn repose(raw: *const abi::PoseRequest) -> Result<Repose> {
         },
         // SAFETY: the caller's promise.
         prompt: unsafe { optional_text(it.prompt, "the prompt") }?,
+        // SAFETY: the caller's promise.
+        words: unsafe { words(it.text) }?,
         candidates: it.candidates.max(1),
         seed: it.seed,
         grow: it.grow,
         refine: refine(it.refine)?,
     })
+}
+
+/// # Safety
+/// As [`learn`].
+unsafe fn words(raw: *const abi::Text) -> Result<Option<Box<Words>>> {
+    // SAFETY: the caller's promise.
+    let Some(it) = (unsafe { optional(raw, "the text options") })? else {
+        return Ok(None);
+    };
+    let set = |value: f32| (value != 0.0).then_some(value);
+    Ok(Some(Box::new(Words {
+        // SAFETY: the caller's promise.
+        model: unsafe { optional_text(it.model, "the model") }?,
+        // SAFETY: the caller's promise.
+        negative: unsafe { optional_text(it.negative, "the negative prompt") }?,
+        // SAFETY: the caller's promise.
+        source: unsafe { optional_text(it.source, "the source caption") }?,
+        // SAFETY: the caller's promise.
+        word: unsafe { optional_text(it.word, "the subject's word") }?,
+        // SAFETY: the caller's promise.
+        sampler: unsafe { optional_text(it.sampler, "the sampler") }?,
+        steps: (it.steps != 0).then_some(it.steps),
+        strength: set(it.strength),
+        guidance: set(it.guidance),
+        rescale: set(it.rescale),
+        identity: set(it.identity).map(|v| v.max(0.0)),
+        clip_skip: it.clip_skip,
+        side: (it.side != 0).then_some(it.side),
+    })))
 }
 
 /// # Safety

@@ -62,13 +62,15 @@ unsafe extern "C" fn engine_open(
         output::check(engine, "engine")?;
         // SAFETY: null or a host's struct with its size in front.
         let options = unsafe { input::optional(options, "options") }?;
-        let (threads, queue, library) = match options {
-            None => (0, 0, None),
+        let (threads, queue, library, models) = match options {
+            None => (0, 0, None, None),
             Some(it) => {
                 input::reserved(it.reserved)?;
                 // SAFETY: null or a NUL-terminated path of the host's.
                 let library = unsafe { input::path(it.library, "library") }?;
-                (it.threads, it.queue, library)
+                // SAFETY: as above.
+                let models = unsafe { input::path(it.models, "models") }?;
+                (it.threads, it.queue, library, models)
             }
         };
         if threads > MAX_COUNT || queue > MAX_COUNT {
@@ -77,7 +79,7 @@ unsafe extern "C" fn engine_open(
             )));
         }
         let queue = if queue == 0 { DEFAULT_QUEUE } else { queue };
-        let mut worker = Worker::new(library.clone(), threads as usize);
+        let mut worker = Worker::new(library.clone(), models.clone(), threads as usize);
         let queue = Queue::start(queue as usize, move |request, progress| {
             worker.run(request, progress)
         })?;

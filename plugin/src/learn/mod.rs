@@ -11,7 +11,7 @@ use crate::engine::patch::level::RADIUS;
 use crate::outcome::Outcome;
 use crate::progress::Progress;
 use crate::request::Learn;
-use crate::subject::{Library, Prior, Subject, hex};
+use crate::subject::{Library, Prior, Subject, SubjectWords, hex};
 use crate::{Error, Result};
 
 /// Coverage from which a pixel shows the subject alone.
@@ -40,6 +40,10 @@ pub fn run(request: &Learn, library: &Library, progress: &Progress) -> Result<Ou
         raster: cut(&request.picture, rect),
         mesh: mesh::mesh(&matte),
         prior: prior(&matte),
+        words: SubjectWords {
+            caption: request.caption.clone(),
+            word: request.word.clone(),
+        },
         colours,
         matte,
     };
@@ -49,6 +53,7 @@ pub fn run(request: &Learn, library: &Library, progress: &Progress) -> Result<Ou
     Ok(Outcome {
         layers: Vec::new(),
         subject: Some(saved),
+        model: None,
     })
 }
 

@@ -18,6 +18,9 @@ const SMALL_SIDE: u32 = 256;
 pub const FURTHEST: f32 = 400_000.0;
 /// Longest consent or prompt, in bytes.
 const MAX_TEXT: usize = 64 * 1024;
+/// Longest caption and word of a subject, in bytes: they stand in its file's header.
+const MAX_CAPTION: usize = 4096;
+const MAX_WORD: usize = 200;
 /// Largest ICC profile, in bytes.
 const MAX_PROFILE: usize = 64 << 20;
 
@@ -39,6 +42,19 @@ fn learn(request: &Learn) -> Result<()> {
     raster(&request.picture, "the picture")?;
     selection(&request.selection, &request.picture)?;
     name(&request.name)?;
+    for (it, most, what) in [
+        (&request.caption, MAX_CAPTION, "the caption"),
+        (&request.word, MAX_WORD, "the subject's word"),
+    ] {
+        if let Some(it) = it
+            && it.len() > most
+        {
+            return Err(Error::caller(format!(
+                "{what} is {} bytes long: at most {most} were expected",
+                it.len()
+            )));
+        }
+    }
     let consent = &request.consent;
     text(&consent.statement, "the consent")?;
     if consent.statement.trim().is_empty() {
@@ -97,6 +113,9 @@ fn repose(request: &Repose) -> Result<()> {
     }
     if let Some(prompt) = &request.prompt {
         text(prompt, "the prompt")?;
+    }
+    if let Some(words) = &request.words {
+        words.check()?;
     }
     placement(&request.placement)?;
     candidates(request.candidates)?;
@@ -249,7 +268,7 @@ fn grow(grow: u32) -> Result<()> {
     }
 }
 
-fn text(text: &str, what: &str) -> Result<()> {
+pub(super) fn text(text: &str, what: &str) -> Result<()> {
     if text.len() <= MAX_TEXT {
         Ok(())
     } else {

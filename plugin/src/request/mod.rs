@@ -3,9 +3,11 @@
 mod check;
 mod pixels;
 mod saved;
+mod words;
 
 pub use check::FURTHEST;
 pub use pixels::{Pixels, Samples};
+pub use words::Words;
 
 use crate::canvas::{Raster, Selection};
 use crate::subject::Consent;
@@ -46,6 +48,10 @@ pub struct Learn {
     pub consent: Consent,
     /// When to refine the selection's edge to a matte.
     pub refine: Refine,
+    /// What the picture shows, for text models.
+    pub caption: Option<String>,
+    /// What the subject is, such as `teddy bear`; `None`: its name.
+    pub word: Option<String>,
 }
 
 /// When a selection's edge is refined to a matte.
@@ -79,8 +85,10 @@ pub struct Repose {
     pub guide: Option<Raster>,
     /// Move, scale and rotate the whole subject.
     pub placement: Placement,
-    /// A pose in words; the `patch` engine refuses it.
+    /// A pose in words: asks for a text model.
     pub prompt: Option<String>,
+    /// A text model makes the pose, also without a prompt of its own: then the subject's caption is the prompt.
+    pub words: Option<Box<Words>>,
     /// How many results to make, 1 to 16, each from its own seed.
     pub candidates: u32,
     /// Same request and seed give the same pixels.

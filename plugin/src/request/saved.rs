@@ -9,15 +9,15 @@ use std::sync::Arc;
 use safetensors::tensor::{Dtype, TensorInfo, TensorView};
 use serde::{Deserialize, Serialize};
 
-use super::{Erase, Learn, Pin, Placement, Refine, Repose, Request, check};
+use super::{Erase, Learn, Pin, Placement, Refine, Repose, Request, Words, check};
 use crate::canvas::{Channels, Depth, Grid, Raster, Rect, Selection, SelectionDepth, Space};
 use crate::subject::Consent;
 use crate::{Error, Result};
 
 /// The key of the JSON text among the header's metadata.
 const KEY: &str = "repose-request";
-/// The newest format; one number for the whole file.
-const FORMAT: u32 = 1;
+/// The newest format; one number for the whole file. 1 knew no text models; it is read as one that asks for none.
+const FORMAT: u32 = 2;
 /// A header holds a thousand pins and two texts; more than this is not ours.
 const MAX_HEADER: usize = 4 << 20;
 
@@ -40,6 +40,10 @@ enum Kind {
         name: String,
         consent: Consent,
         refine: Refine,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        caption: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        word: Option<String>,
     },
     Repose {
         subject: String,
@@ -47,6 +51,8 @@ enum Kind {
         pins: Vec<Pin>,
         placement: Placement,
         prompt: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        words: Option<Box<Words>>,
         candidates: u32,
         seed: u64,
         grow: u32,
@@ -165,9 +171,9 @@ impl Request {
             .get(KEY)
             .ok_or_else(|| damaged("it holds something else"))?;
         let version: Format = serde_json::from_str(text).map_err(|e| damaged(&e.to_string()))?;
-        if version.format != FORMAT {
+        if !(1..=FORMAT).contains(&version.format) {
             return Err(Error::caller(format!(
-                "the saved request has format {}, this plugin reads {FORMAT}: use the plugin that wrote it",
+                "the saved request has format {}, this plugin reads 1 to {FORMAT}: use the plugin that wrote it",
                 version.format
             )));
         }
@@ -181,12 +187,16 @@ impl Request {
                 name,
                 consent,
                 refine,
+                caption,
+                word,
             } => Self::Learn(Learn {
                 picture,
                 selection: selection.ok_or_else(needed)?,
                 name,
                 consent,
                 refine,
+                caption,
+                word,
             }),
             Kind::Repose {
                 subject,
@@ -194,6 +204,7 @@ impl Request {
                 pins,
                 placement,
                 prompt,
+                words,
                 candidates,
                 seed,
                 grow,
@@ -207,6 +218,7 @@ impl Request {
                 guide,
                 placement,
                 prompt,
+                words,
                 candidates,
                 seed,
                 grow,
@@ -234,6 +246,8 @@ impl Request {
                 name: r.name.clone(),
                 consent: r.consent.clone(),
                 refine: r.refine,
+                caption: r.caption.clone(),
+                word: r.word.clone(),
             },
             Self::Repose(r) => Kind::Repose {
                 subject: r.subject.clone(),
@@ -241,6 +255,7 @@ impl Request {
                 pins: r.pins.clone(),
                 placement: r.placement,
                 prompt: r.prompt.clone(),
+                words: r.words.clone(),
                 candidates: r.candidates,
                 seed: r.seed,
                 grow: r.grow,

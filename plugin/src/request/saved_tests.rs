@@ -93,6 +93,8 @@ fn request() -> impl Strategy<Value = Request> {
                         expires: person.then(|| "2031-12-31".to_owned()),
                     },
                     refine: Refine::Auto,
+                    caption: person.then(|| "a person on a chair".to_owned()),
+                    word: None,
                 })
             })
     };
@@ -116,6 +118,13 @@ fn request() -> impl Strategy<Value = Request> {
                     selection,
                     guide,
                     pins,
+                    words: prompt.is_some().then(|| {
+                        Box::new(Words {
+                            source: prompt.clone(),
+                            guidance: Some(rest.3 as f32 / 10.0 + 1.0),
+                            ..Words::default()
+                        })
+                    }),
                     prompt,
                     subject: rest.0,
                     version: Some(3),
@@ -256,6 +265,7 @@ fn pins_stay_near_the_picture() {
         guide: None,
         placement: Placement::default(),
         prompt: None,
+        words: None,
         candidates: 1,
         seed: 0,
         grow: 0,

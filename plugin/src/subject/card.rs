@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::disk::{self, SCHEMA};
 use super::file::Written;
-use super::{Consent, Subject, thumbnail};
+use super::{Consent, Subject, SubjectWords, thumbnail};
 use crate::Result;
 
 /// The card's file name in a version's folder.
@@ -35,6 +35,9 @@ pub struct Card {
     pub source: Source,
     /// Where the crop lay in it: x, y, width, height.
     pub rect: [usize; 4],
+    /// What text models are told about it.
+    #[serde(flatten)]
+    pub words: SubjectWords,
     /// Who allowed it, as given when it was learned. Later changes stand in `record.json`.
     pub consent: Consent,
     /// When and by what it was made.
@@ -118,6 +121,7 @@ impl Card {
                 subject.rect.width,
                 subject.rect.height,
             ],
+            words: subject.words.clone(),
             consent: consent.clone(),
             provenance: Provenance {
                 created: disk::now(),

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::disk::{SCHEMA, damaged, failed, hex};
-use super::{Mesh, Prior, Subject};
+use super::{Mesh, Prior, Subject, SubjectWords};
 use crate::canvas::{Channels, Depth, Grid, MAX_PIXELS, Raster, Rect, Space};
 use crate::{Error, Result};
 
@@ -44,6 +44,8 @@ struct Facts {
     source_size: [u32; 2],
     source_hash: String,
     patch: u32,
+    #[serde(flatten)]
+    words: SubjectWords,
 }
 
 #[derive(Serialize, Deserialize, Clone, Copy, PartialEq)]
@@ -140,6 +142,7 @@ pub fn write(path: &Path, subject: &Subject) -> Result<Written> {
         source_size: subject.source_size,
         source_hash: subject.source_hash.clone(),
         patch: subject.prior.patch,
+        words: subject.words.clone(),
     };
     let (mesh, centres) = (&subject.mesh, &subject.prior.centres);
     // Widest type first, as safetensors asks for alignment.
@@ -339,6 +342,7 @@ pub fn parse(path: &Path, from: impl Read, size: u64) -> Result<(Subject, Writte
         },
         source_size: facts.source_size,
         source_hash: facts.source_hash,
+        words: facts.words,
         raster: Raster {
             // Both fit: `Layout::read` allows at most MAX_PIXELS, below 2³².
             width: w as u32,

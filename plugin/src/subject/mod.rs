@@ -47,6 +47,17 @@ pub struct Prior {
     pub centres: Vec<[u32; 2]>,
 }
 
+/// What text models are told about a subject.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SubjectWords {
+    /// What the picture shows that it was learned from, at most 4096 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caption: Option<String>,
+    /// What it is, such as `teddy bear`, at most 200 bytes; `None`: its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub word: Option<String>,
+}
+
 /// A learned subject, as the engine uses it. All grids have the size of the crop.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Subject {
@@ -68,6 +79,8 @@ pub struct Subject {
     pub mesh: Mesh,
     /// Its patches.
     pub prior: Prior,
+    /// What text models are told about it.
+    pub words: SubjectWords,
 }
 
 /// Names one version of a subject in a library.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::card::tool;
 use super::disk::now;
 use super::log::Action;
+use crate::outcome::ModelRef;
 
 /// Where a result comes from.
 ///
@@ -14,6 +15,10 @@ use super::log::Action;
 /// not have; `algorithmicMedia` is for a work that is made by an algorithm as a whole; `algorithmicallyEnhanced` for
 /// corrections that add nothing; `humanEdits` for tools that generate nothing.
 pub const SOURCE_TYPE: &str = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeSynthetic";
+
+/// The same for what a text model made: its weights were trained on other people's media.
+pub const TRAINED_SOURCE_TYPE: &str =
+    "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia";
 
 /// The subject that a result shows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,7 +40,7 @@ pub struct SubjectUse {
 pub struct History {
     /// Tool and version.
     pub tool: String,
-    /// The engine: `patch`.
+    /// The engine: `patch` or `stable-diffusion`.
     pub engine: String,
     /// `repose` or `erase`.
     pub action: String,
@@ -45,7 +50,10 @@ pub struct History {
     pub request_sha256: String,
     /// The request's seed.
     pub seed: u64,
-    /// SHA-256 of the model's weights; the patch engine has none.
+    /// What the user calls the model; the patch engine has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// SHA-256 that names the model's weights; the patch engine has none.
     pub model_sha256: Option<String>,
     /// The subject, where one was used.
     pub subject: Option<SubjectUse>,
@@ -67,9 +75,24 @@ pub fn history(
         at: now(),
         request_sha256: request_sha256.into(),
         seed,
+        model: None,
         model_sha256: None,
         subject,
         digital_source_type: SOURCE_TYPE.into(),
+    }
+}
+
+impl History {
+    /// The same for a result that a text model made.
+    #[must_use]
+    pub fn by_model(self, model: &ModelRef) -> Self {
+        Self {
+            engine: "stable-diffusion".into(),
+            model: Some(model.name.clone()),
+            model_sha256: Some(model.sha256.clone()),
+            digital_source_type: TRAINED_SOURCE_TYPE.into(),
+            ..self
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
-use super::{Consent, Library, Mesh, Prior, Subject};
+use super::{Consent, Library, Mesh, Prior, Subject, SubjectWords};
 use crate::canvas::{Channels, Depth, Grid, Raster, Rect, Space};
 
 /// A subject of noise, so that no two bytes are alike by chance.
@@ -23,6 +23,10 @@ pub fn subject(name: &str, width: usize, height: usize, depth: Depth) -> Subject
         },
         source_size: [width as u32 + 10, height as u32 + 10],
         source_hash: "5".repeat(64),
+        words: SubjectWords {
+            caption: Some("a thing of noise".into()),
+            word: Some("thing".into()),
+        },
         raster: Raster {
             width: width as u32,
             height: height as u32,

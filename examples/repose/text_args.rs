@@ -1,0 +1,103 @@
+//! What a text model is told on the command line.
+
+use clap::{Args, ValueEnum};
+use repose_host::TextOptions;
+
+/// How a text model poses; `--prompt` or `--model` asks for one.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Poses in words")]
+pub struct TextArgs {
+    /// The pose in words, such as "a teddy bear waving"; (word:1.2), [word], BREAK and <lora:NAME:0.8> as usual
+    /// [default with --model: the subject's caption]
+    #[arg(long, value_name = "WORDS")]
+    pub prompt: Option<String>,
+    /// The text model: its name, a diffusers folder, a .safetensors file or ORG/NAME in the Hugging Face cache (see `repose
+    /// models list`) [default: the only one there is]
+    #[arg(long, value_name = "MODEL")]
+    pub model: Option<String>,
+    /// What must not be seen
+    #[arg(long, value_name = "WORDS")]
+    pub negative: Option<String>,
+    /// What the picture shows now [default: the subject's caption]
+    #[arg(long, value_name = "WORDS")]
+    pub source: Option<String>,
+    /// The words of the prompt that mean the subject [default: the subject's own, or its name]
+    #[arg(long, value_name = "WORDS")]
+    pub word: Option<String>,
+    /// The sampler
+    #[arg(long, value_enum)]
+    pub sampler: Option<Sampler>,
+    /// Its steps, 1 to 1000
+    #[arg(long, value_name = "N")]
+    pub steps: Option<u32>,
+    /// How far the picture may change, above 0, up to 1
+    #[arg(long, value_name = "SHARE")]
+    pub strength: Option<f32>,
+    /// How closely the prompt is followed, 1 to 50
+    #[arg(long, value_name = "FACTOR")]
+    pub guidance: Option<f32>,
+    /// Guidance rescale, 0 to 1
+    #[arg(long, value_name = "SHARE")]
+    pub rescale: Option<f32>,
+    /// Weight of the subject's own look, 0 (none) to 20
+    #[arg(long, value_name = "WEIGHT")]
+    pub identity: Option<f32>,
+    /// Last layers of the text encoder to leave out
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub clip_skip: u32,
+    /// Longer side of the part that is diffused, in pixels [default: the model's own]
+    #[arg(long, value_name = "PX")]
+    pub side: Option<u32>,
+}
+
+impl TextArgs {
+    /// What the plugin is asked for; `None` where no text model is.
+    pub fn options(&self) -> Option<TextOptions<'_>> {
+        (self.prompt.is_some() || self.model.is_some()).then(|| TextOptions {
+            model: self.model.as_deref(),
+            negative: self.negative.as_deref(),
+            source: self.source.as_deref(),
+            word: self.word.as_deref(),
+            sampler: self.sampler.map(Sampler::name),
+            steps: self.steps,
+            strength: self.strength,
+            guidance: self.guidance,
+            rescale: self.rescale,
+            identity: self.identity,
+            clip_skip: self.clip_skip,
+            side: self.side,
+        })
+    }
+}
+
+/// How noise becomes a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Sampler {
+    /// DDIM: keeps most of the picture, for its way back to noise is known
+    Ddim,
+    /// DPM-Solver++ 2M, evenly spaced
+    #[value(name = "dpm++2m")]
+    Dpm,
+    /// DPM-Solver++ 2M with Karras' spacing: a good picture in 20 to 30 steps
+    #[value(name = "dpm++2m-karras")]
+    DpmKarras,
+    /// Euler ancestral
+    EulerA,
+    /// UniPC
+    Unipc,
+    /// For latent consistency models: 4 to 8 steps
+    Lcm,
+}
+
+impl Sampler {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Ddim => "ddim",
+            Self::Dpm => "dpm++2m",
+            Self::DpmKarras => "dpm++2m-karras",
+            Self::EulerA => "euler-a",
+            Self::Unipc => "unipc",
+            Self::Lcm => "lcm",
+        }
+    }
+}
