@@ -6,4 +6,5 @@
 pub mod config;
 pub mod nn;
 pub mod sampler;
+pub mod text;
 pub mod weights;
