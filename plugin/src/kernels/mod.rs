@@ -10,14 +10,20 @@ mod attention;
 mod conv;
 mod frozen;
 mod linear;
+mod matrix;
 mod norm;
+mod op;
+mod patches;
 mod path;
 pub mod reference;
+mod scratch;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
 mod upsample;
+mod vector;
+mod weight;
 
 pub use activation::{geglu, gelu_erf, quick_gelu, silu};
 pub use attention::attention;

@@ -1,0 +1,51 @@
+//! Working memory that threads keep between calls, so that it is not asked from the system for every layer.
+
+use std::cell::RefCell;
+use std::ops::{Deref, DerefMut};
+
+/// Buffers that one thread keeps: as many as kernels use at once.
+const KEPT: usize = 4;
+
+thread_local! {
+    static BUFFERS: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// `f32`s with any values, given back to the thread at the end.
+#[derive(Debug)]
+pub struct Scratch(Vec<f32>);
+
+impl Scratch {
+    /// A buffer of this length.
+    pub fn of(length: usize) -> Self {
+        let mut buffer = BUFFERS.with_borrow_mut(Vec::pop).unwrap_or_default();
+        buffer.resize(length, 0.0);
+        Self(buffer)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let buffer = std::mem::take(&mut self.0);
+        // A thread that is ending keeps nothing.
+        let _ = BUFFERS.try_with(|kept| {
+            let mut kept = kept.borrow_mut();
+            if kept.len() < KEPT {
+                kept.push(buffer);
+            }
+        });
+    }
+}
+
+impl Deref for Scratch {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        &self.0
+    }
+}
+
+impl DerefMut for Scratch {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.0
+    }
+}
