@@ -1,7 +1,7 @@
 //! How long the kernels of the text engine take on this CPU, beside the same functions in candle's own operations, on the
 //! shapes of Stable Diffusion 1.5's networks.
 //!
-//! `cargo run --release --example bench_kernels [-- --threads 2] [--only WORD] [--plain]`. Milliseconds, the median of runs
+//! `cargo run --release -p repose --example bench_kernels [-- --threads 2] [--only WORD] [--plain]`. Milliseconds, the median of runs
 //! over at least half a second, weights in half precision; with `--plain` the reference is measured too, which takes long.
 #![allow(
     clippy::print_stdout,
@@ -112,9 +112,7 @@ fn cases() -> Result<Vec<Case>> {
             name: format!("attention {b}x{heads}x{n}x{m}x{d}"),
             inputs: vec![q?, k?, v?],
             fast: Box::new(move |x| kernels::attention(&x[0], &x[1], &x[2], scale, None, false)),
-            plain: Box::new(move |x| {
-                reference::attention(&x[0], &x[1], &x[2], scale, None, false)
-            }),
+            plain: Box::new(move |x| reference::attention(&x[0], &x[1], &x[2], scale, None, false)),
         });
     }
     let (weight, bias) = (random(&[320])?, random(&[320])?);
@@ -123,9 +121,7 @@ fn cases() -> Result<Vec<Case>> {
         name: "group_norm + silu 2x320@64".into(),
         inputs: vec![random(&[2, 320, 64, 64])?],
         fast: Box::new(move |x| kernels::group_norm(&x[0], &weight, &bias, 32, 1e-5, true)),
-        plain: Box::new(move |x| {
-            reference::group_norm(&x[0], &other.0, &other.1, 32, 1e-5, true)
-        }),
+        plain: Box::new(move |x| reference::group_norm(&x[0], &other.0, &other.1, 32, 1e-5, true)),
     });
     let (weight, bias) = (random(&[320])?, random(&[320])?);
     let other = (weight.clone(), bias.clone());
