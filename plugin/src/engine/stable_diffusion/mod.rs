@@ -3,8 +3,13 @@
 //! [`weights`] are the named weights of a checkpoint, stored once; everything else is built from them. Modules and weights
 //! carry diffusers' state-dict names.
 
+pub mod clip;
 pub mod config;
 pub mod nn;
 pub mod sampler;
+#[cfg(test)]
+mod testing;
 pub mod text;
+pub mod unet;
+pub mod vae;
 pub mod weights;

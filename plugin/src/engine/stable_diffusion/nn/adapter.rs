@@ -1,6 +1,6 @@
 //! Small changes to a frozen projection that can be put on, weighed and trained.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::Tensor;
 
@@ -19,3 +19,8 @@ pub struct Adapter {
 /// Where adapters of one projection are put: shared between the projection, which applies them in this order, and the
 /// network, which knows the projection by its module name.
 pub type Slot = Arc<Mutex<Vec<Adapter>>>;
+
+/// The adapters that a slot holds now.
+pub(in crate::engine::stable_diffusion) fn adapters(slot: &Slot) -> Vec<Adapter> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}

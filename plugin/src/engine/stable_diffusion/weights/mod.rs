@@ -70,6 +70,11 @@ impl Weights {
         }
     }
 
+    /// The name of this module; empty for the network itself.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     /// Where the network computes.
     pub fn device(&self) -> &Device {
         &self.network.device
