@@ -3,9 +3,11 @@
 //! 1. [`Prompt::parse`] reads the syntax that users know from A1111: weights, `BREAK`, `<lora:…>`.
 //! 2. [`Tokenizer`] turns words into CLIP's tokens, as transformers does; [`Learned`] words keep their places.
 //! 3. [`Chunks::new`] lays tokens out in sequences of 77 and knows where each word went.
+//! 4. [`Stage`] encodes them and [`Conditioning`] is the result for all text encoders of a model.
 
 mod chunks;
 mod clean;
+mod conditioning;
 mod files;
 mod lora;
 mod prompt;
@@ -16,6 +18,7 @@ mod tokenizer;
 mod weigh;
 
 pub use chunks::{Chunk, Chunks, LearnedAt, SEQUENCE};
+pub use conditioning::{Conditioning, Stage, with_vectors};
 pub use lora::LoraUse;
 pub use prompt::{Piece, Prompt};
 pub use time_ids::time_ids;
