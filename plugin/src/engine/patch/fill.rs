@@ -8,9 +8,9 @@
 
 use rayon::prelude::*;
 
-use super::blend;
 use super::field::{Field, NONE, Search, mix};
 use super::level::{Level, Part, RADIUS, Start, Texel, pyramid};
+use super::{blend, copies};
 use crate::canvas::{Grid, Image};
 use crate::{Error, Result};
 
@@ -117,7 +117,7 @@ pub fn fill(
         if l == 0 {
             mean = open_texels(level);
             for round in 0..COPY_ROUNDS {
-                copy(level, &f);
+                copies::copy(level, &f);
                 let seed = mix(seed ^ 0x0C0F ^ round as u64);
                 f.search(
                     level,
@@ -136,12 +136,12 @@ pub fn fill(
         field = Some(f);
     }
     let from = match &field {
-        Some(f) if f.slot.len() == levels[0].parts.len() => origins(&levels[0], f),
+        Some(f) if f.slot.len() == levels[0].parts.len() => copies::agreed(&levels[0], f),
         _ => vec![NONE; levels[0].open.len()],
     };
     // The scales are the largest part of the memory, and joining needs its own.
     drop((levels, field));
-    blend::join(image, parts, &from, &mean)
+    blend::join(image, parts, &from, &mean, how.start)
 }
 
 /// Puts Gaussian-like noise of standard deviation `sigma` on the hole's colours. Returns the clean ones, in the order of
@@ -181,37 +181,6 @@ fn put(level: &mut Level, texels: &[Texel]) {
     }
 }
 
-/// For every place of the hole, in the order of `Level::open`: the place its texel is copied from, or [`NONE`].
-fn origins(level: &Level, field: &Field) -> Vec<u32> {
-    let (w, h) = (level.width, level.height);
-    level
-        .open
-        .par_iter()
-        .map(|&p| {
-            // Patches do not reach over the picture's edge: there, the nearest one inside speaks.
-            let (x, y) = (p as usize % w, p as usize / w);
-            let (qx, qy) = (
-                x.clamp(RADIUS, w - 1 - RADIUS),
-                y.clamp(RADIUS, h - 1 - RADIUS),
-            );
-            let slot = field.slot[qy * w + qx];
-            if slot == NONE {
-                return NONE;
-            }
-            let source = field.source[slot as usize] as usize;
-            ((source / w + y - qy) * w + source % w + x - qx) as u32
-        })
-        .collect()
-}
-
-fn copy(level: &mut Level, field: &Field) {
-    for (i, from) in origins(level, field).into_iter().enumerate() {
-        if from != NONE {
-            level.texels[level.open[i] as usize] = level.texels[from as usize];
-        }
-    }
-}
-
 /// Whether votes are weighted by how well their patch fits.
 #[derive(Clone, Copy, PartialEq)]
 enum Softmax {
@@ -224,42 +193,11 @@ enum Softmax {
 fn vote(level: &mut Level, field: &Field, softmax: Softmax) {
     let (w, h) = (level.width, level.height);
     let r = RADIUS as isize;
-    let beta = match softmax {
-        Softmax::Off => 0.0,
-        // 2σ² is the third quartile of the distances: most patches take part, misfits do not.
-        Softmax::On => {
-            let mut d: Vec<f32> = field
-                .distance
-                .iter()
-                .copied()
-                .filter(|d| d.is_finite())
-                .collect();
-            if d.is_empty() {
-                0.0
-            } else {
-                let k = d.len() * 3 / 4;
-                1.0 / d.select_nth_unstable_by(k, f32::total_cmp).1.max(1e-6)
-            }
-        }
+    let fit = match softmax {
+        Softmax::Off => vec![1.0; field.distance.len()],
+        Softmax::On => fits(field),
     };
-    let fit: Vec<f32> = field
-        .distance
-        .iter()
-        .map(|d| {
-            if beta > 0.0 {
-                (-(d * beta).min(20.0)).exp()
-            } else {
-                1.0
-            }
-        })
-        .collect();
-    let middle: Vec<f32> = (-r..=r)
-        .flat_map(|dy| {
-            (-r..=r).map(move |dx| {
-                (-((dx * dx + dy * dy) as f32) / (2.0 * VOTE_WIDTH * VOTE_WIDTH)).exp()
-            })
-        })
-        .collect();
+    let middle = copies::window(VOTE_WIDTH);
     let told = |&p: &u32| -> Texel {
         let (x, y) = (p as usize % w, p as usize / w);
         let (mut sum, mut total) = ([0.0f32; 4], 0.0f32);
@@ -290,4 +228,18 @@ fn vote(level: &mut Level, field: &Field, softmax: Softmax) {
     };
     let means: Vec<Texel> = level.open.par_iter().map(told).collect();
     put(level, &means);
+}
+
+/// The softmax weight of each patch of the field, up to a common factor.
+pub(super) fn fits(field: &Field) -> Vec<f32> {
+    let finite = |d: &f32| d.is_finite();
+    let mut d: Vec<f32> = field.distance.iter().copied().filter(finite).collect();
+    if d.is_empty() {
+        return vec![1.0; field.distance.len()];
+    }
+    // 2σ² is the third quartile of the distances: most patches take part, misfits do not.
+    let k = d.len() * 3 / 4;
+    let beta = 1.0 / d.select_nth_unstable_by(k, f32::total_cmp).1.max(1e-6);
+    let fit = |d: &f32| (-(d * beta).min(20.0)).exp();
+    field.distance.iter().map(fit).collect()
 }

@@ -1,8 +1,9 @@
 //! The embedded engine: closed-form patch diffusion, no weights.
 //!
-//! [`fill`](fill::fill) is the way in; [`level`] holds the scales, [`field`] the search, [`blend`] the seams.
+//! [`fill`](fill::fill) is the way in; [`level`] holds the scales, [`field`] the search, `copies` the pieces, [`blend`] the seams.
 
 pub mod blend;
+mod copies;
 pub mod field;
 pub mod fill;
 pub mod level;
