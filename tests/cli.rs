@@ -14,7 +14,9 @@ mod cli {
     pub mod doctor;
     pub mod exif;
     pub mod hostile;
+    pub mod hub;
     pub mod kinds;
+    pub mod models;
     pub mod results;
     pub mod tool;
 }

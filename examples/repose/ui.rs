@@ -1,7 +1,9 @@
 //! What the user sees: notes, progress and results; and Ctrl-C.
 
+use std::cell::Cell;
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use repose_host::{Job, Status};
@@ -105,6 +107,24 @@ impl Ui {
         })
     }
 
+    /// Shows how many of `total` bytes are done.
+    pub fn bytes(self, what: &str, total: u64) -> Bytes {
+        let bar = self.bar(what);
+        bar.set_length(total.max(1));
+        if let Ok(style) = ProgressStyle::with_template(
+            "{prefix} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec}",
+        ) {
+            bar.set_style(style);
+        }
+        Bytes {
+            ui: self,
+            what: what.to_owned(),
+            total,
+            bar,
+            told: Cell::new(None),
+        }
+    }
+
     fn bar(self, what: &str) -> ProgressBar {
         if self.json || self.quiet || !stderr().is_terminal() {
             return ProgressBar::hidden();
@@ -143,6 +163,41 @@ impl Ui {
                 Some(eta) => format!("{}, {} left", status.stage, HumanDuration(eta)),
                 None => status.stage.clone(),
             });
+        }
+    }
+}
+
+/// Bytes that are done, as they come.
+pub struct Bytes {
+    ui: Ui,
+    what: String,
+    total: u64,
+    bar: ProgressBar,
+    /// When a script was told last.
+    told: Cell<Option<Instant>>,
+}
+
+impl Bytes {
+    /// So many are done.
+    pub fn at(&self, done: u64) {
+        self.bar.set_position(done);
+        let due = self
+            .told
+            .get()
+            .is_none_or(|at| at.elapsed() > Duration::from_secs(1));
+        if self.ui.json && !self.ui.quiet && due {
+            self.told.set(Some(Instant::now()));
+            let line = json!({ "progress": { "job": self.what, "stage": "bytes", "done": done, "total": self.total } });
+            say(&mut stderr(), &line.to_string());
+        }
+    }
+
+    /// All are.
+    pub fn end(&self) {
+        self.bar.finish_and_clear();
+        if !self.ui.json && !self.ui.quiet && self.bar.is_hidden() && self.total > 0 {
+            // A log has no room for a bar.
+            say(&mut stderr(), &self.what);
         }
     }
 }

@@ -63,11 +63,21 @@ impl Desk {
 
     /// Runs `repose` in the folder with a library of its own.
     pub fn repose(&self, arguments: &[&str]) -> Ran {
+        self.with(&[], arguments)
+    }
+
+    /// The same with these variables set.
+    pub fn with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Ran {
         let Output {
             status,
             stdout,
             stderr,
-        } = self.command().args(arguments).output().unwrap();
+        } = self
+            .command()
+            .envs(variables.iter().copied())
+            .args(arguments)
+            .output()
+            .unwrap();
         Ran {
             code: status.code().unwrap_or(-1),
             out: String::from_utf8(stdout).unwrap(),
@@ -80,8 +90,25 @@ impl Desk {
         command
             .current_dir(self.folder.path())
             .env("REPOSE_DATA", self.path("library"))
+            .env("HF_HOME", self.path("hf"))
+            .env("NO_PROXY", "*")
             .env_remove("REPOSE_PLUGIN")
             .args(["--threads", "2"]);
+        for variable in [
+            "HF_HUB_CACHE",
+            "HUGGINGFACE_HUB_CACHE",
+            "HF_ENDPOINT",
+            "HF_TOKEN",
+            "HUGGING_FACE_HUB_TOKEN",
+            "http_proxy",
+            "https_proxy",
+            "all_proxy",
+            "HTTP_PROXY",
+            "HTTPS_PROXY",
+            "ALL_PROXY",
+        ] {
+            command.env_remove(variable);
+        }
         command
     }
 

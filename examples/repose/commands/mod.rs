@@ -29,7 +29,7 @@ pub fn run(cli: &Cli, ui: Ui) -> Result<Report> {
         Command::Pose(args) => pose::pose(&open()?, args),
         Command::Erase(args) => pose::erase(&open()?, args),
         Command::Subjects(args) => subjects::run(&open()?, args),
-        Command::Models(_) => Ok(models::list()),
+        Command::Models(args) => models::run(&open()?, args),
         Command::Replay(args) => replay::run(&open()?, args),
         Command::Info(args) => match &args.photo {
             Some(photo) => info::photo(photo),

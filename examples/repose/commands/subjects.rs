@@ -86,7 +86,7 @@ fn command(args: &Subjects) -> Result<Value> {
 }
 
 /// A path that means the same to the plugin, as text.
-fn absolute(path: &Path) -> Result<String> {
+pub fn absolute(path: &Path) -> Result<String> {
     let full = std::path::absolute(path).map_err(|e| Failure::file(path, e))?;
     full.into_os_string()
         .into_string()

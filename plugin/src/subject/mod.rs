@@ -6,7 +6,7 @@ pub mod command;
 mod consent;
 #[cfg(test)]
 mod crash_tests;
-mod disk;
+pub(crate) mod disk;
 pub mod file;
 mod index;
 mod library;

@@ -15,7 +15,7 @@ mod prediction;
 pub mod single;
 pub mod store;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -132,6 +132,13 @@ impl Weights {
     /// All projections of the network that can be adapted, by their module names. Ask after the network was built.
     pub fn slots(&self) -> BTreeMap<String, Slot> {
         lock(&self.network.slots).clone()
+    }
+
+    /// Takes all adapters off the network.
+    pub fn take_off(&self) {
+        for slot in lock(&self.network.slots).values() {
+            lock(slot).clear();
+        }
     }
 
     fn name(&self, name: &str) -> String {

@@ -35,7 +35,7 @@ pub struct Embedding {
 
 impl Embedding {
     /// Reads a file. A pickle is read by a machine that knows containers, numbers, texts and tensors, and nothing that could
-    /// run: see [`torch`].
+    /// run: see `torch`.
     ///
     /// # Errors
     /// `Files` if it cannot be read, is damaged or is no embedding; `Refused` if a pickle in it wants more than tensors.
