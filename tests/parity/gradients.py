@@ -76,7 +76,9 @@ def unet_case(fam, nets, rng, goldens, batch):
     assert all(g.std() > 1e-9 for g in grads)
     nets.unet.get_parameter(full).requires_grad_(False)
     outputs = dict(loss=loss) | {f"grad.{k}": g for k, g in zip(wanted, grads)}
+    # Both sides add up thousands of products in f32: small gradients differ by a little more than outputs.
     goldens.case("gradients", "gradient_unet", "gradient_unet", inputs | given | dict(target=target), outputs,
+                 tolerance=5e-4,
                  rank=RANK, alpha=ALPHA, modules=names, weight=full)
     nets.unet.delete_adapters("default")
 

@@ -55,7 +55,8 @@ def scheduler(fam, sampler, **more):
 
 
 def described(scheduler):
-    config = {k: v for k, v in scheduler.config.items() if not k.startswith("_") and v is not None}
+    """Its options. One is −∞ by default, which JSON has no number for."""
+    config = {k: v for k, v in scheduler.config.items() if not k.startswith("_") and v not in (None, float("-inf"))}
     return {"class": type(scheduler).__name__} | config
 
 

@@ -38,7 +38,7 @@ class Random:
 def readable(manifest):
     """JSON with one line for each case."""
     head = {k: v for k, v in manifest.items() if k != "cases"}
-    cases = ",\n  ".join(json.dumps(case) for case in manifest["cases"])
+    cases = ",\n  ".join(json.dumps(case, allow_nan=False) for case in manifest["cases"])
     return json.dumps(head, indent=1)[:-2] + ',\n "cases": [\n  ' + cases + "\n ]\n}\n"
 
 

@@ -1,4 +1,4 @@
-//! Prompt syntax, tokens and their layout. The tokens are transformers' (goldens made by tests/parity/tokenizers.py).
+//! Prompt syntax, tokens and their layout. The tokens are transformers' (goldens made by tests/parity/tokens.py).
 
 use std::fs;
 use std::path::{Path, PathBuf};

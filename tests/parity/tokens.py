@@ -2,7 +2,7 @@
 """Writes what transformers' CLIPTokenizer makes of tricky texts: goldens/tokenizer/.
 
     pip install -r requirements.txt
-    tokenizers.py bpe_simple_vocab_16e6.txt [OUT] [--random N]
+    tokens.py bpe_simple_vocab_16e6.txt [OUT] [--random N]
 
 The vocabulary is OpenAI's published file, which Repose's own tokenizer ships. texts.json has the texts with their tokens,
 whole vocabulary ("ids") and its first merges only ("small", for tokenizers that come with a checkpoint; the folder has that
@@ -15,9 +15,6 @@ import json
 import random
 import sys
 from pathlib import Path
-
-# The folder of this script holds a file of the package's name.
-sys.path = [p for p in sys.path if Path(p or ".").resolve() != Path(__file__).parent.resolve()]
 
 from transformers import CLIPTokenizer
 
