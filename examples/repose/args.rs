@@ -1,9 +1,13 @@
 //! What can be written on the command line.
 
+mod models;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+
+pub use models::{Folders, Models};
 
 use crate::pins::Pin;
 use crate::select;
@@ -69,7 +73,7 @@ pub enum Command {
     Learn(Learn),
     /// Give a subject a new pose
     #[command(after_help = POSE_EXAMPLES)]
-    Pose(Pose),
+    Pose(Box<Pose>),
     /// Remove what is selected and restore the background
     #[command(
         after_help = "Example:\n  repose erase street.png --selection rect:40,30,200,120 --out clean.png"
@@ -392,13 +396,6 @@ pub enum Subjects {
     },
 }
 
-/// `repose models`
-#[derive(Debug, Subcommand)]
-pub enum Models {
-    /// What is there, and what it can do
-    List,
-}
-
 /// `repose replay`
 #[derive(Debug, Args)]
 pub struct Replay {
@@ -451,7 +448,7 @@ impl Editor {
 pub enum Batch {
     /// The same subject in many pictures
     #[command(after_help = BATCH_HELP)]
-    Pose(BatchPose),
+    Pose(Box<BatchPose>),
     /// Remove what is selected from many pictures
     #[command(after_help = BATCH_HELP)]
     Erase(BatchErase),

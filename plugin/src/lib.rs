@@ -17,6 +17,7 @@ pub mod export;
 pub mod job;
 pub mod kernels;
 pub mod learn;
+pub mod models;
 pub mod outcome;
 pub mod progress;
 pub mod repose;

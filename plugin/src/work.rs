@@ -7,6 +7,8 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use sha2::{Digest, Sha256};
 
 use crate::canvas::{Layer, Raster, Role, SelectionDepth, mask_to_bytes};
+use crate::engine::stable_diffusion::Cache;
+use crate::models::Models;
 use crate::outcome::Outcome;
 use crate::progress::Progress;
 use crate::request::Request;
@@ -49,22 +51,17 @@ pub struct FinishedLayer {
 #[derive(Debug)]
 pub struct Worker {
     library: Option<PathBuf>,
-    #[expect(
-        dead_code,
-        reason = "the text engine is being built behind the contract"
-    )]
-    models: Option<PathBuf>,
+    models: Cache,
     threads: usize,
     pool: Option<ThreadPool>,
 }
 
 impl Worker {
-    /// `library`: folder of the subject library; `models`: folder of text models and their settings; `None` for the user's
-    /// own. `threads`: 0 for one per core.
-    pub fn new(library: Option<PathBuf>, models: Option<PathBuf>, threads: usize) -> Self {
+    /// `library`: folder of the subject library, `None` for the user's own. `models`: the user's text models. `threads`: 0 for one per core.
+    pub fn new(library: Option<PathBuf>, models: Models, threads: usize) -> Self {
         Self {
             library,
-            models,
+            models: Cache::new(models),
             threads,
             pool: None,
         }
@@ -78,26 +75,28 @@ impl Worker {
         progress.stage("preparing")?;
         let hash = hex(&Sha256::digest(request.to_bytes()?));
         let library = Library::open(self.library.clone())?.with_request(&hash);
-        let outcome = self.pool()?.install(|| match request {
+        let models = &mut self.models;
+        let pool = pool(&mut self.pool, self.threads)?;
+        let outcome = pool.install(|| match request {
             Request::Learn(request) => learn::run(request, &library, progress),
-            Request::Repose(request) => repose::run(request, &library, progress),
+            Request::Repose(request) => repose::run(request, &library, models, progress),
             Request::Erase(request) => erase::run(request, progress),
         })?;
         finish(request, &hash, outcome, &library)
     }
+}
 
-    fn pool(&mut self) -> Result<&ThreadPool> {
-        // A pool of its own: the host may use rayon as well, and the user chose the number for this engine.
-        let pool = match self.pool.take() {
-            Some(pool) => pool,
-            None => ThreadPoolBuilder::new()
-                .num_threads(self.threads)
-                .thread_name(|n| format!("repose-work-{n}"))
-                .build()
-                .map_err(|e| Error::device(format!("cannot start threads: {e}")))?,
-        };
-        Ok(self.pool.insert(pool))
-    }
+/// A pool of its own: the host may use rayon as well, and the user chose the number for this engine.
+fn pool(kept: &mut Option<ThreadPool>, threads: usize) -> Result<&ThreadPool> {
+    let pool = match kept.take() {
+        Some(pool) => pool,
+        None => ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|n| format!("repose-work-{n}"))
+            .build()
+            .map_err(|e| Error::device(format!("cannot start threads: {e}")))?,
+    };
+    Ok(kept.insert(pool))
 }
 
 /// Notes the use, writes the history, brings the layers into the host's formats.

@@ -63,7 +63,7 @@ fn a_plugin_that_knows_no_such_version() {
     assert!(built.success());
     assert!(matches!(
         Plugin::load_symbol(&library),
-        Err(LoadError::Version(_, 1))
+        Err(LoadError::Version(_, repose_host::abi::VERSION))
     ));
     assert!(matches!(
         Plugin::load(&library),

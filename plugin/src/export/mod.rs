@@ -18,6 +18,7 @@ use std::sync::Arc;
 use repose_host::abi;
 
 use crate::job::{Job, Queue, guarded};
+use crate::models::{self, Models};
 use crate::request::Request;
 use crate::subject::Library;
 use crate::work::{Finished, Worker};
@@ -35,6 +36,7 @@ const LARGE: usize = 1 << 18;
 struct Engine {
     queue: Queue<Request, Finished>,
     library: Option<PathBuf>,
+    models: Models,
 }
 
 /// What stands behind a `ReposeJob *`, held by an [`Arc`].
@@ -78,12 +80,18 @@ unsafe extern "C" fn engine_open(
                 "at most {MAX_COUNT} threads and waiting jobs were expected, {threads} and {queue} came"
             )));
         }
+        // Models that are not named lie with a library that is not the user's own.
+        let models = Models::of(models.as_deref().or(library.as_deref()));
         let queue = if queue == 0 { DEFAULT_QUEUE } else { queue };
         let mut worker = Worker::new(library.clone(), models.clone(), threads as usize);
         let queue = Queue::start(queue as usize, move |request, progress| {
             worker.run(request, progress)
         })?;
-        let opened = Box::into_raw(Box::new(Engine { queue, library }));
+        let opened = Box::into_raw(Box::new(Engine {
+            queue,
+            library,
+            models,
+        }));
         // SAFETY: checked above; the host promises that a pointer may be written there.
         unsafe { engine.write(opened.cast()) };
         Ok(())
@@ -296,7 +304,10 @@ unsafe extern "C" fn library_command(
         let engine = behind(engine)?;
         // SAFETY: null or a NUL-terminated text of the host's.
         let json = unsafe { input::text(json, "the command") }?;
-        let said = Library::open(engine.library.clone())?.command(&json)?;
+        let said = match models::command::is_one(&json) {
+            true => engine.models.command(&json)?,
+            false => Library::open(engine.library.clone())?.command(&json)?,
+        };
         // SAFETY: checked above; the host promises that a pointer may be written there.
         unsafe { answer.write(output::bytes(said.into_bytes())) };
         Ok(())

@@ -6,6 +6,7 @@ mod figure;
 mod grow;
 mod guide;
 mod lift;
+pub mod prompt;
 pub mod warp;
 
 use crate::canvas::{
@@ -13,6 +14,7 @@ use crate::canvas::{
 };
 use crate::engine::patch::field::mix;
 use crate::engine::patch::level::Level;
+use crate::engine::stable_diffusion::Cache;
 use crate::learn::{WHOLE, colours, matte, picture_hash, selected, surroundings};
 use crate::outcome::Outcome;
 use crate::progress::Progress;
@@ -27,53 +29,60 @@ const BACKGROUND: f32 = 0.8;
 /// Background that is seen is filled this many pixels under the subject's edge.
 const UNDER_EDGE: usize = 4;
 
-/// Re-poses a subject: find it, deform it, restore what was behind it, renew what was stretched, in this order.
-pub fn run(request: &Repose, library: &Library, progress: &Progress) -> Result<Outcome> {
+/// Re-poses a subject: find it, deform it, restore what was behind it, renew what was stretched, in this order. A pose in
+/// words is [`prompt`]'s.
+///
+/// # Errors
+/// `Caller` where no new pose is asked for or the request does not fit the picture; as the library.
+pub fn run(
+    request: &Repose,
+    library: &Library,
+    models: &mut Cache,
+    progress: &Progress,
+) -> Result<Outcome> {
+    if prompt::asked(request) {
+        return prompt::run(request, library, models, progress);
+    }
     progress.begin(100);
-    refuse_words(request)?;
     progress.stage("subject")?;
     let (subject, used) = library.load(&request.subject, request.version)?;
     let canvas = Canvas::new(&request.picture)?;
     let found = locate(&canvas, request, &subject)?;
-    let depth = mask_depth(request);
+    if !asks_for_shape(request) && found.removal.is_some() {
+        return Err(Error::caller(
+            "no new pose was asked for: give at least one pin that moves, a guide layer, a placement, or a prompt",
+        ));
+    }
     progress.reach(PREPARATION * 0.7)?;
     progress.stage("pose")?;
-    let posed = match &request.guide {
-        Some(guide) => guide::painted(&canvas, guide)?,
-        None => found
-            .figure
-            .posed(&canvas, &request.pins, &request.placement)?,
-    };
+    let posed = found.posed(&canvas, request)?;
     progress.reach(PREPARATION)?;
-    let sources = [
-        (&subject.colours, &subject.matte),
-        (&found.figure.colours, &found.figure.matte),
-    ];
     let mut outcome = Outcome {
         subject: Some(used),
         ..Outcome::default()
     };
+    let depth = mask_depth(request);
     for candidate in 0..request.candidates {
         let seed = mix(request.seed ^ u64::from(candidate));
-        let share = |done: f32| {
-            PREPARATION
-                + (1.0 - PREPARATION) * (candidate as f32 + done) / request.candidates as f32
-        };
         let named = |what: String| match request.candidates {
             1 => what,
             _ => format!("{what} {}", candidate + 1),
         };
-        let mut below = None;
-        if let Some((rect, removal)) = &found.removal {
-            progress.stage("background")?;
-            let covered = posed.covers(*rect);
-            let mut report = |done: f32, level: &Level| {
-                progress.preview(&level.picture());
-                progress.reach(share(BACKGROUND * done))
-            };
-            let filled =
-                background::restore(&canvas, *rect, removal, Some(&covered), seed, &mut report)?;
-            let (pixels, mask) = lift::lift(&canvas.image(*rect)?, &filled, removal);
+        let mut report = |done: f32| {
+            let all = (candidate as f32 + done) / request.candidates as f32;
+            progress.reach(PREPARATION + (1.0 - PREPARATION) * all)
+        };
+        let work = Work {
+            canvas: &canvas,
+            request,
+            subject: &subject,
+            found: &found,
+            posed: &posed,
+            progress,
+        };
+        let (below, colours) = work.made(seed, &mut report)?;
+        if let (Some((rect, filled)), Some((_, removal))) = (&below, &found.removal) {
+            let (pixels, mask) = lift::lift(&canvas.image(*rect)?, filled, removal);
             let name = named(format!("Background behind {}", request.subject));
             outcome.layers.push(canvas.layer(
                 &name,
@@ -84,14 +93,7 @@ pub fn run(request: &Repose, library: &Library, progress: &Progress) -> Result<O
                 &mask,
                 depth,
             )?);
-            below = Some((*rect, filled));
         }
-        progress.stage("subject texture")?;
-        let mut report = |done: f32| progress.reach(share(BACKGROUND + (1.0 - BACKGROUND) * done));
-        let colours = match &request.guide {
-            Some(_) => guide::renew(&canvas, &posed, below.as_ref(), &sources, seed, &mut report)?,
-            None => grow::renew(&posed, &sources, seed, &mut report)?,
-        };
         if posed.rect.width > 0 {
             let name = named(format!("{}, re-posed", request.subject));
             outcome.layers.push(canvas.layer(
@@ -106,6 +108,60 @@ pub fn run(request: &Repose, library: &Library, progress: &Progress) -> Result<O
         }
     }
     Ok(outcome)
+}
+
+/// Whether pins, a guide or a placement give the pose.
+fn asks_for_shape(request: &Repose) -> bool {
+    !request.pins.is_empty() || request.placement != Placement::default() || request.guide.is_some()
+}
+
+/// What one candidate of the patch engine is made from.
+struct Work<'a> {
+    canvas: &'a Canvas<'a>,
+    request: &'a Repose,
+    subject: &'a Subject,
+    found: &'a Found,
+    posed: &'a Posed,
+    progress: &'a Progress,
+}
+
+/// The restored background with where it lies, if anything was removed.
+type Below = Option<(Rect, Image)>;
+
+impl Work<'_> {
+    /// The restored background, and the deformed subject's colours, renewed. `report` is told the share that is done.
+    fn made(&self, seed: u64, report: &mut dyn FnMut(f32) -> Result<()>) -> Result<(Below, Image)> {
+        let Self { canvas, posed, .. } = *self;
+        let mut below = None;
+        if let Some((rect, removal)) = &self.found.removal {
+            self.progress.stage("background")?;
+            let covered = posed.covers(*rect);
+            let filled = background::restore(
+                canvas,
+                *rect,
+                removal,
+                Some(&covered),
+                seed,
+                &mut |done, level: &Level| {
+                    self.progress.preview(&level.picture());
+                    report(BACKGROUND * done)
+                },
+            )?;
+            below = Some((*rect, filled));
+        }
+        self.progress.stage("subject texture")?;
+        let figure = &self.found.figure;
+        let sources = [
+            (&self.subject.colours, &self.subject.matte),
+            (&figure.colours, &figure.matte),
+        ];
+        let mut report = |done: f32| report(BACKGROUND + (1.0 - BACKGROUND) * done);
+        let colours = match &self.request.guide {
+            Some(_) => guide::renew(canvas, posed, below.as_ref(), &sources, seed, &mut report)?,
+            None => grow::renew(posed, &sources, seed, &mut report)?,
+        };
+        Ok((below, colours))
+    }
 }
 
 /// The subject in its new pose on a rectangle of the picture.
@@ -143,6 +199,16 @@ struct Found {
     removal: Option<(Rect, Mask)>,
 }
 
+impl Found {
+    /// The subject as pins, a guide or a placement ask for it.
+    fn posed(&self, canvas: &Canvas<'_>, request: &Repose) -> Result<Posed> {
+        match &request.guide {
+            Some(guide) => guide::painted(canvas, guide),
+            None => self.figure.posed(canvas, &request.pins, &request.placement),
+        }
+    }
+}
+
 /// Layer masks go back in the selection's format, or in one as fine as the picture's.
 fn mask_depth(request: &Repose) -> SelectionDepth {
     match (&request.selection, request.picture.depth) {
@@ -153,34 +219,11 @@ fn mask_depth(request: &Repose) -> SelectionDepth {
     }
 }
 
-/// The embedded engine knows no words.
-fn refuse_words(request: &Repose) -> Result<()> {
-    if request
-        .prompt
-        .as_ref()
-        .is_some_and(|p| !p.trim().is_empty())
-    {
-        return Err(Error::refused(
-            "the embedded engine cannot re-pose by words: give pins, a guide layer or a placement instead; a pose in \
-             words needs a Stable Diffusion checkpoint, which this version cannot use yet",
-        ));
-    }
-    Ok(())
-}
-
 /// Finds the subject: under the selection; else, in the picture it was learned from, where it was learned; else it is new
 /// here and begins with its middle in the middle of the picture.
 fn locate(canvas: &Canvas<'_>, request: &Repose, subject: &Subject) -> Result<Found> {
-    let asked = !request.pins.is_empty()
-        || request.placement != Placement::default()
-        || request.guide.is_some();
     let at_home =
         request.selection.is_none() && picture_hash(&request.picture) == subject.source_hash;
-    if !asked && (at_home || request.selection.is_some()) {
-        return Err(Error::caller(
-            "no new pose was asked for: give at least one pin that moves, a guide layer, or a placement",
-        ));
-    }
     match &request.selection {
         Some(selection) => under_selection(canvas, request, selection),
         None if at_home => {

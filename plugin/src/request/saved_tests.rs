@@ -309,7 +309,7 @@ fn a_lying_header_is_refused_before_memory_is_taken() {
         (r#"\"width\":1"#, r#"\"width\":18446744073709551615"#),
         (r#"\"x\":1"#, r#"\"x\":18446744073709551615"#),
         (r#"\"candidates\":1"#, r#"\"candidates\":100"#),
-        (r#"\"format\":1"#, r#"\"format\":2"#),
+        (r#"\"format\":2"#, r#"\"format\":3"#),
         (
             "\"data_offsets\":[0,8]",
             &format!("\"data_offsets\":[0,{huge}]"),

@@ -3,8 +3,10 @@
 //! [`weights`] are the named weights of a checkpoint, stored once; everything else is built from them. Modules and weights
 //! carry diffusers' state-dict names.
 
+mod cache;
 pub mod clip;
 pub mod config;
+pub mod model;
 pub mod nn;
 pub mod sampler;
 #[cfg(test)]
@@ -13,3 +15,5 @@ pub mod text;
 pub mod unet;
 pub mod vae;
 pub mod weights;
+
+pub use cache::Cache;

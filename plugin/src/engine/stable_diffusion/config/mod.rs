@@ -50,7 +50,7 @@ impl<T: Copy> PerLevel<T> {
 
 impl PerLevel<usize> {
     /// The value of a level; 0, which every check refuses, beyond the list.
-    fn at(&self, level: usize) -> usize {
+    pub fn at(&self, level: usize) -> usize {
         self.get(level).unwrap_or(0)
     }
 }

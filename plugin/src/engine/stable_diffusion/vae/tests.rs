@@ -244,3 +244,29 @@ fn a_preview_is_a_picture_of_eight_times_the_size() -> Result<()> {
     assert!(taesd.decode(&random(&[2, 3, 3, 2], 1)?).is_err());
     Ok(())
 }
+
+/// A second opinion beside diffusers': candle-transformers' own decoder, on the same weights.
+#[test]
+fn decodes_as_candle_transformers_does() -> Result<()> {
+    use candle_transformers::models::stable_diffusion::vae::{AutoEncoderKL, AutoEncoderKLConfig};
+    let config = config();
+    let weights = weights()?;
+    let tensors: HashMap<String, Tensor> = weights
+        .iter()
+        .map(|(name, weight)| Ok((name.clone(), weight.tensor(DType::F32, &Device::Cpu)?)))
+        .collect::<Result<_>>()?;
+    let builder = candle_nn::VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
+    let theirs = AutoEncoderKLConfig {
+        block_out_channels: config.block_out_channels.clone(),
+        layers_per_block: config.layers_per_block,
+        latent_channels: config.latent_channels,
+        norm_num_groups: config.norm_num_groups,
+        use_quant_conv: config.use_quant_conv,
+        use_post_quant_conv: config.use_post_quant_conv,
+    };
+    let theirs = AutoEncoderKL::new(builder, config.in_channels, config.out_channels, theirs)?;
+    let latents = random(&[1, config.latent_channels, 6, 9], 5)?;
+    let (ours, theirs) = (build(weights)?.decode(&latents)?, theirs.decode(&latents)?);
+    assert!(error(&ours, &theirs)? < 1e-5, "{}", error(&ours, &theirs)?);
+    Ok(())
+}

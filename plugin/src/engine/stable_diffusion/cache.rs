@@ -1,0 +1,97 @@
+//! The text model at hand: loading one takes seconds, so it stays until another one is asked for.
+
+use std::path::PathBuf;
+
+use super::model::{Model, device};
+use super::text::Prompt;
+use super::weights::Options;
+use super::weights::embedding::Embedding;
+use super::weights::lora::Lora;
+use crate::models::{Kind, Models};
+use crate::{Error, Result};
+
+/// Opens one engine's text models, and keeps the last.
+#[derive(Debug)]
+pub struct Cache {
+    models: Models,
+    loaded: Option<(PathBuf, Model)>,
+}
+
+impl Cache {
+    /// Nothing is read before a model is asked for.
+    pub fn new(models: Models) -> Self {
+        Self {
+            models,
+            loaded: None,
+        }
+    }
+
+    /// The model of this name, path or Hugging Face id, or the only one there is, with the LoRAs that the prompts ask for and
+    /// the learned words that stand in them.
+    ///
+    /// # Errors
+    /// `Refused` if there is no text model at all, `Caller` if the one asked for is not there or none was named among
+    /// several; `Files` if a file is damaged.
+    pub fn open(&mut self, wanted: Option<&str>, prompts: &[&str]) -> Result<&Model> {
+        let path = match wanted {
+            Some(name) => self.models.resolve(Kind::Checkpoint, name)?,
+            None => self.only()?,
+        };
+        let kept = self.loaded.take().filter(|(at, _)| *at == path);
+        let mut model = match kept {
+            Some((_, model)) => model,
+            None => Model::open(&path, &Options::default(), &device())?,
+        };
+        let mut loras = Vec::new();
+        for prompt in prompts {
+            for used in Prompt::parse(prompt)?.loras {
+                let file = self.models.resolve(Kind::Lora, &used.name)?;
+                loras.push((Lora::open(&file)?, used));
+            }
+        }
+        model.put_on(&loras)?;
+        model.learn_words(self.words(prompts)?);
+        Ok(&self.loaded.insert((path, model)).1)
+    }
+
+    /// The only checkpoint there is.
+    fn only(&self) -> Result<PathBuf> {
+        let found = self.models.find(Kind::Checkpoint)?;
+        match found.as_slice() {
+            [only] => Ok(only.path.clone()),
+            [] => Err(Error::refused(
+                "a pose in words needs a text model, and none was found: get a Stable Diffusion checkpoint with `repose models \
+                 add ORG/NAME`, or name a folder that has some with `repose models folders add`. Pins, a guide layer and \
+                 placements work without one",
+            )),
+            several => {
+                let names: Vec<_> = several.iter().take(12).map(|f| f.name.as_str()).collect();
+                Err(Error::caller(format!(
+                    "there are {} text models; say which one is meant: {}{}",
+                    several.len(),
+                    names.join(", "),
+                    if several.len() > 12 { ", …" } else { "" }
+                )))
+            }
+        }
+    }
+
+    /// The learned words whose tokens stand in one of the prompts.
+    fn words(&self, prompts: &[&str]) -> Result<Vec<Embedding>> {
+        let prompts: Vec<String> = prompts.iter().map(|p| p.to_lowercase()).collect();
+        let mut words = Vec::new();
+        for found in self.models.find(Kind::Embedding)? {
+            let name = found
+                .name
+                .rsplit('/')
+                .next()
+                .unwrap_or_default()
+                .to_lowercase();
+            // Only those that are meant are read: a folder may hold hundreds.
+            if prompts.iter().any(|p| p.contains(&name)) {
+                words.push(Embedding::open(&found.path)?);
+            }
+        }
+        Ok(words)
+    }
+}

@@ -1,0 +1,357 @@
+//! A checkpoint, built: everything that turns words and noise into pictures.
+
+use std::path::Path;
+
+use candle_core::{DType, Device, Tensor};
+
+use super::clip::TextEncoder;
+use super::sampler::Schedule;
+use super::text::{Conditioning, Learned, LoraUse, Pad, Prompt, Stage, Tokenizer, time_ids};
+use super::unet::{Added, Controls, Input, Seen, UNet};
+use super::vae::{Taesd, Tiling, Vae};
+use super::weights::embedding::Embedding;
+use super::weights::lora::{Lora, Networks, Target};
+use super::weights::{Checkpoint, Family, Options, Weights};
+use crate::outcome::ModelRef;
+use crate::{Error, Result};
+
+/// A text model, ready to run.
+#[derive(Debug)]
+pub struct Model {
+    name: ModelRef,
+    family: Family,
+    inpainting: bool,
+    device: Device,
+    text: Vec<(TextEncoder, Tokenizer)>,
+    unet: UNet,
+    vae: Vae,
+    taesd: Option<Taesd>,
+    schedule: Schedule,
+    /// The same for every empty negative prompt of SDXL: zeros instead of its encoding.
+    zeros_for_empty: bool,
+    learned: Vec<Embedding>,
+}
+
+/// Words, encoded for the U-Net.
+#[derive(Debug, Clone)]
+pub struct Text {
+    conditioning: Conditioning,
+    /// Places of the subject's word in the context; none if it does not occur.
+    pub word: Vec<usize>,
+}
+
+/// Where networks compute: on a GPU where the build and the machine have one, else on the CPU.
+pub fn device() -> Device {
+    let gpu = if cfg!(feature = "cuda") {
+        Device::new_cuda(0).ok()
+    } else if cfg!(feature = "metal") {
+        Device::new_metal(0).ok()
+    } else {
+        None
+    };
+    gpu.unwrap_or(Device::Cpu)
+}
+
+impl Model {
+    /// Opens a checkpoint (see [`Checkpoint::open`]) and builds its networks on `device`. Weights stay mapped.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::open`]; `Files` if a network's weights are not whole.
+    pub fn open(path: &Path, options: &Options, device: &Device) -> Result<Self> {
+        Self::new(&Checkpoint::open(path, options)?, device)
+    }
+
+    /// Builds the networks of an open checkpoint.
+    ///
+    /// # Errors
+    /// `Files` if a network's weights are not whole.
+    pub fn new(checkpoint: &Checkpoint, device: &Device) -> Result<Self> {
+        // A GPU computes as the weights are stored; the CPU is no faster in half precision.
+        let dtype = match device.is_cpu() {
+            true => DType::F32,
+            false => checkpoint.dtype(),
+        };
+        let text = checkpoint
+            .text_encoders
+            .iter()
+            .enumerate()
+            .map(|(index, part)| {
+                // OpenCLIP fills sequences up with 0: SD 2.x, and the second of SDXL.
+                let pad = match (checkpoint.family, index) {
+                    (Family::Sd1, _) | (Family::Sdxl, 0) => Pad::End,
+                    _ => Pad::Zero,
+                };
+                let folder = checkpoint.tokenizers.get(index).cloned().flatten();
+                let own = folder.map(|f| Tokenizer::open(&f, pad)).transpose()?;
+                let encoder = TextEncoder::new(&part.config, &part.weights(device), dtype)?;
+                Ok((
+                    encoder,
+                    own.flatten().unwrap_or_else(|| Tokenizer::built_in(pad)),
+                ))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let unet = UNet::new(
+            &checkpoint.unet.config,
+            &checkpoint.unet.weights(device),
+            dtype,
+        )?;
+        let inpainting = match checkpoint.unet.config.in_channels {
+            4 => false,
+            9 => true,
+            other => {
+                return Err(Error::refused(format!(
+                    "{} takes {other} channels; Repose runs models of 4 and, for inpainting, of 9",
+                    checkpoint.name
+                )));
+            }
+        };
+        Ok(Self {
+            name: ModelRef {
+                name: checkpoint.name.clone(),
+                sha256: checkpoint.fingerprint(),
+            },
+            family: checkpoint.family,
+            inpainting,
+            device: device.clone(),
+            text,
+            unet,
+            vae: Vae::new(&checkpoint.vae.config, &checkpoint.vae.weights(device))?,
+            taesd: None,
+            schedule: Schedule::new(&checkpoint.scheduler)?,
+            zeros_for_empty: checkpoint.family == Family::Sdxl,
+            learned: Vec::new(),
+        })
+    }
+
+    /// What names it in a result's history.
+    pub fn reference(&self) -> ModelRef {
+        self.name.clone()
+    }
+
+    /// Its generation.
+    pub fn family(&self) -> Family {
+        self.family
+    }
+
+    /// Whether its U-Net takes a mask and the masked picture.
+    pub fn inpainting(&self) -> bool {
+        self.inpainting
+    }
+
+    /// Where it computes.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// The noise predictor.
+    pub fn unet(&self) -> &UNet {
+        &self.unet
+    }
+
+    /// What it was trained on.
+    pub fn schedule(&self) -> &Schedule {
+        &self.schedule
+    }
+
+    /// Side in pixels of the pictures it was trained on.
+    pub fn side(&self) -> usize {
+        self.unet.config().sample_size.at(0) * 8
+    }
+
+    /// Encodes words: what the picture shall show, shall not show, and shows now. The first two get equal lengths. `word` are
+    /// the words of the first that mean the subject. `skip` layers of the text encoders are left out.
+    ///
+    /// # Errors
+    /// As [`Conditioning::new`].
+    pub fn texts(
+        &self,
+        [prompt, negative, source]: [&str; 3],
+        word: Option<&str>,
+        skip: usize,
+    ) -> Result<[Text; 3]> {
+        let widths: Vec<usize> = self
+            .text
+            .iter()
+            .map(|(e, _)| e.config().hidden_size)
+            .collect();
+        let mut words = Vec::new();
+        let mut vectors: Vec<Vec<Tensor>> = vec![Vec::new(); widths.len()];
+        for embedding in &self.learned {
+            let own = embedding.for_encoders(&widths)?;
+            for name in &embedding.tokens {
+                words.push(Learned {
+                    name: name.clone(),
+                    vectors: embedding.count(),
+                });
+                for (all, own) in vectors.iter_mut().zip(&own) {
+                    all.push(own.clone());
+                }
+            }
+        }
+        let stages: Vec<Stage<'_>> = self
+            .text
+            .iter()
+            .zip(&vectors)
+            .map(|((encoder, tokenizer), learned)| Stage {
+                encoder,
+                tokenizer,
+                learned,
+            })
+            .collect();
+        let [follow, avoid, shown] = [prompt, negative, source].map(Prompt::parse);
+        let empty = negative.trim().is_empty();
+        let [follow, mut avoid] = Conditioning::pair(&stages, [&follow?, &avoid?], &words, skip)?;
+        if empty && self.zeros_for_empty {
+            avoid = avoid.zeros()?;
+        }
+        let shown = Conditioning::new(&stages, &shown?, &words, 1, skip)?;
+        let places = match (word, self.text.first()) {
+            (Some(word), Some((_, tokenizer))) => {
+                // As the prompt's syntax leaves it.
+                let plain: String = word.chars().filter(|c| !"()[]".contains(*c)).collect();
+                follow.chunks.places_of(&plain, tokenizer, &words)?
+            }
+            _ => Vec::new(),
+        };
+        let plain = |conditioning| Text {
+            conditioning,
+            word: Vec::new(),
+        };
+        Ok([
+            Text {
+                conditioning: follow,
+                word: places,
+            },
+            plain(avoid),
+            plain(shown),
+        ])
+    }
+
+    /// The U-Net's output for noisy latents, one sample for each text, at one time step.
+    ///
+    /// # Errors
+    /// `Caller` if shapes or controls do not fit.
+    pub fn predict(
+        &self,
+        latents: &Tensor,
+        timestep: f32,
+        texts: &[&Text],
+        controls: &Controls,
+    ) -> Result<(Tensor, Seen)> {
+        let contexts: Vec<&Tensor> = texts.iter().map(|t| &t.conditioning.context).collect();
+        let context = Tensor::cat(&contexts, 0)?;
+        let added = match self.unet.config().addition() {
+            Some(_) => Some(self.added(latents, texts)?),
+            None => None,
+        };
+        let input = Input {
+            latents,
+            timesteps: &[timestep],
+            context: &context,
+            added: added.as_ref(),
+        };
+        let (output, seen) = self.unet.forward_with(&input, controls)?;
+        Ok((output.to_dtype(DType::F32)?, seen))
+    }
+
+    /// SDXL's pooled texts and sizes: the frame is a whole picture of its own.
+    fn added(&self, latents: &Tensor, texts: &[&Text]) -> Result<Added> {
+        let (_, _, height, width) = latents.dims4()?;
+        let size = ((width * 8) as u32, (height * 8) as u32);
+        let sizes = time_ids(size, (0, 0), size, &self.device)?;
+        let pooled = texts
+            .iter()
+            .map(|t| {
+                t.conditioning.pooled.clone().ok_or_else(|| {
+                    Error::files(format!(
+                        "{}: its U-Net wants a pooled text, which its text encoders do not give",
+                        self.name.name
+                    ))
+                })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Added {
+            pooled: Tensor::cat(&pooled, 0)?,
+            sizes: sizes.repeat((texts.len(), 1))?,
+        })
+    }
+
+    /// A picture (`[1, 3, h, w]`, -1 to 1) as the U-Net's latents, the most likely ones; in tiles where it is large. `step` is
+    /// called before each tile; its error ends the work.
+    ///
+    /// # Errors
+    /// `Caller` if the shape does not fit; what `step` gives.
+    pub fn encode(&self, picture: &Tensor, step: &mut dyn FnMut() -> Result<()>) -> Result<Tensor> {
+        let found = self.vae.encode_tiled(picture, self.tiling(), step)?;
+        self.vae.scale(&found.mean)
+    }
+
+    /// The U-Net's latents as a picture, `[1, 3, h, w]`, a little beyond -1 to 1.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    pub fn decode(&self, latents: &Tensor, step: &mut dyn FnMut() -> Result<()>) -> Result<Tensor> {
+        let latents = self.vae.unscale(latents)?;
+        self.vae.decode_tiled(&latents, self.tiling(), step)
+    }
+
+    /// A quick picture of latents, where TAESD's weights are there: `[1, 3, h, w]`, 0 to 1.
+    ///
+    /// # Errors
+    /// If the shape does not fit.
+    pub fn glance(&self, latents: &Tensor) -> Result<Option<Tensor>> {
+        let glance = self.taesd.as_ref().map(|t| t.decode(latents));
+        glance.transpose()
+    }
+
+    /// Shows [`glance`](Self::glance) by this decoder.
+    pub fn set_glance(&mut self, taesd: Option<Taesd>) {
+        self.taesd = taesd;
+    }
+
+    /// Makes these learned words known, instead of those before.
+    pub fn learn_words(&mut self, learned: Vec<Embedding>) {
+        self.learned = learned;
+    }
+
+    /// Puts these LoRAs on, at their weights, instead of those before. Returns names of theirs that mean nothing in this
+    /// model.
+    ///
+    /// # Errors
+    /// `Files` if one was made for another kind of model; then none is on.
+    pub fn put_on(&self, loras: &[(Lora, LoraUse)]) -> Result<Vec<String>> {
+        let text: Vec<Weights> = self.text.iter().map(|(e, _)| e.weights().clone()).collect();
+        let networks = Networks {
+            unet: self.unet.weights(),
+            layers: self.unet.config().layers(0),
+            text: &text,
+        };
+        for weights in text.iter().chain([networks.unet]) {
+            weights.take_off();
+        }
+        let mut changes = Vec::new();
+        for (lora, used) in loras {
+            changes.push((lora.changes(&networks)?, used));
+        }
+        let mut unmatched = Vec::new();
+        for (mut found, used) in changes {
+            unmatched.append(&mut found.unmatched);
+            let all = std::mem::take(&mut found.changes);
+            let (unet, text): (Vec<_>, Vec<_>) =
+                all.into_iter().partition(|c| c.target == Target::UNet);
+            for (part, weight) in [(unet, used.unet), (text, used.text_encoder)] {
+                found.changes = part;
+                found.put(&networks, weight);
+            }
+        }
+        Ok(unmatched)
+    }
+
+    /// Large pictures are encoded and decoded in tiles of the size that the model was trained at.
+    fn tiling(&self) -> Tiling {
+        Tiling {
+            side: (self.side() / 8).max(64),
+            ..Tiling::default()
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What a request asks of a text model, with the defaults filled in.
+
+use crate::engine::stable_diffusion::sampler::Method;
+use crate::request::Repose;
+use crate::subject::Subject;
+use crate::{Error, Result};
+
+/// DDIM's steps: the picture is inverted with as many, so fewer than for pure sampling lose little.
+const DDIM_STEPS: usize = 30;
+/// Strength where pins, a guide or a placement give the pose, so that their layout stays.
+const KEEP_LAYOUT: f64 = 0.6;
+/// Classifier-free guidance, as in diffusers' pipelines.
+const GUIDANCE: f64 = 7.5;
+/// ω_ref of DreamTuner (arXiv 2312.13691, §3.2) for photographs.
+const IDENTITY: f32 = 3.0;
+
+/// A pose in words.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// The model asked for.
+    pub model: Option<String>,
+    /// What the picture shall show.
+    pub prompt: String,
+    /// What it shall not show.
+    pub negative: String,
+    /// What it shows now.
+    pub source: String,
+    /// The words of the prompt that mean the subject, if it has them.
+    pub word: Option<String>,
+    /// The sampler; `None`: the one that fits the model.
+    pub method: Option<Method>,
+    /// Its steps.
+    steps: Option<usize>,
+    /// How far the picture may change, above 0 to 1.
+    pub strength: f64,
+    /// Classifier-free guidance.
+    pub guidance: f64,
+    /// Guidance rescale.
+    pub rescale: f64,
+    /// ω of the subject's look.
+    pub identity: f32,
+    /// Last layers of the text encoder to leave out.
+    pub clip_skip: usize,
+    /// Longer side of the frame for the model.
+    pub side: Option<usize>,
+}
+
+impl Plan {
+    /// `shaped`: whether pins, a guide or a placement give the pose as well.
+    ///
+    /// # Errors
+    /// `Caller` if there are no words to work with, the subject's word is not in the prompt, or there is no such sampler.
+    pub fn new(request: &Repose, subject: &Subject, shaped: bool) -> Result<Self> {
+        let words = request.words.as_deref().cloned().unwrap_or_default();
+        let caption = subject.words.caption.clone();
+        let prompt = filled(request.prompt.clone())
+            .or_else(|| filled(caption.clone()))
+            .ok_or_else(|| {
+                Error::caller(
+                    "a text model was asked for without words: give a prompt that says what the picture shall show; the \
+                     subject was learned without a caption that could stand for it",
+                )
+            })?;
+        let word = match filled(words.word) {
+            Some(word) if holds(&prompt, &word) => Some(word),
+            Some(word) => {
+                return Err(Error::caller(format!(
+                    "the prompt does not have the words {word:?}, which shall mean the subject: write them as they stand in it"
+                )));
+            }
+            None => [subject.words.word.clone(), Some(request.subject.clone())]
+                .into_iter()
+                .flatten()
+                .find(|word| holds(&prompt, word)),
+        };
+        Ok(Self {
+            model: filled(words.model),
+            negative: words.negative.unwrap_or_default(),
+            source: filled(words.source).or(caption).unwrap_or_default(),
+            word,
+            method: words.sampler.map(|name| name.parse()).transpose()?,
+            steps: words.steps.map(|n| n as usize),
+            strength: match words.strength {
+                Some(strength) => f64::from(strength),
+                None if shaped => KEEP_LAYOUT,
+                None => 1.0,
+            },
+            guidance: words.guidance.map_or(GUIDANCE, f64::from),
+            rescale: words.rescale.map_or(0.0, f64::from),
+            identity: words.identity.unwrap_or(IDENTITY),
+            clip_skip: words.clip_skip as usize,
+            side: words.side.map(|n| n as usize),
+            prompt,
+        })
+    }
+
+    /// All texts that the model is given.
+    pub fn texts(&self) -> [&str; 3] {
+        [&self.prompt, &self.negative, &self.source]
+    }
+
+    /// Steps of the sampler that is used.
+    pub fn steps(&self, method: Method) -> usize {
+        self.steps.unwrap_or(match method {
+            Method::Ddim => DDIM_STEPS,
+            other => other.usual_steps(),
+        })
+    }
+}
+
+/// Not blank.
+fn filled(text: Option<String>) -> Option<String> {
+    text.filter(|t| !t.trim().is_empty())
+}
+
+/// Whether a prompt has these words, whole, in any case.
+fn holds(prompt: &str, words: &str) -> bool {
+    let (prompt, words) = (prompt.to_lowercase(), words.trim().to_lowercase());
+    let within = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+    !words.is_empty()
+        && prompt.match_indices(&words).any(|(at, found)| {
+            let (before, after) = (&prompt[..at], &prompt[at + found.len()..]);
+            !within(before.chars().next_back()) && !within(after.chars().next())
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::holds;
+
+    #[test]
+    fn words_are_found_whole() {
+        assert!(holds("A photo of a Teddy Bear, waving", "teddy bear"));
+        assert!(holds("(cat:1.2) on a mat", " cat "));
+        assert!(!holds("a catalogue", "cat"));
+        assert!(!holds("a bobcat", "cat"));
+        assert!(!holds("a cat", "  "));
+    }
+}

@@ -1,0 +1,107 @@
+//! How far a run is, and what it looks like so far.
+
+use candle_core::Tensor;
+
+use super::Scene;
+use super::frame::{scale_image, scale_mask};
+use super::preview::Preview;
+use crate::Result;
+use crate::canvas::{Grid, Image, Mask, fit};
+use crate::progress::{PREVIEW_SIDE, Progress};
+
+/// Share of a job before the first pass of the network, with loading and encoding.
+const BEFORE: f32 = 0.04;
+/// What decoding takes, in passes of the network.
+const DECODING: f32 = 2.0;
+/// What one step takes, in passes: the reference, and the prompt with and without.
+const STEP: f32 = 3.0;
+
+/// Reports a job's steps and previews.
+pub(super) struct Watch<'a> {
+    progress: &'a Progress,
+    steps: usize,
+    candidates: u32,
+    candidate: u32,
+    /// Passes done and all.
+    done: f32,
+    total: f32,
+    picture: Image,
+    preview: Option<Preview>,
+}
+
+impl<'a> Watch<'a> {
+    pub fn new(scene: &Scene, progress: &'a Progress, candidates: u32) -> Self {
+        let steps = scene.sampler.steps() - scene.first;
+        let each = steps as f32 * STEP + DECODING;
+        Self {
+            progress,
+            steps,
+            candidates,
+            candidate: 0,
+            done: 0.0,
+            total: steps as f32 + candidates as f32 * each,
+            picture: fit(&scene.picture, PREVIEW_SIDE),
+            preview: None,
+        }
+    }
+
+    /// Learns from the picture's own latents how latents look.
+    pub fn know(&mut self, latents: &Tensor) -> Result<()> {
+        self.preview = Some(Preview::fit(latents, &self.picture)?);
+        self.progress.reach(BEFORE)
+    }
+
+    /// Enters a stage.
+    pub fn stage(&self, name: &'static str) -> Result<()> {
+        self.progress.stage(name)
+    }
+
+    /// One step of the inversion begins.
+    pub fn inverted(&mut self) -> Result<()> {
+        self.reach(self.done + 1.0)
+    }
+
+    /// A candidate begins.
+    pub fn candidate(&mut self, candidate: u32) {
+        self.candidate = candidate;
+    }
+
+    /// So many steps of this candidate are done.
+    pub fn step(&mut self, done: usize, denoised: &Tensor, region: &Mask) -> Result<()> {
+        if let Some(preview) = &self.preview {
+            let seen = preview.show(denoised)?;
+            self.progress.preview(&self.over(&seen, region));
+        }
+        self.reach(self.at(self.candidate) + done as f32 * STEP)
+    }
+
+    /// A candidate is finished.
+    pub fn decoded(&mut self, candidate: u32) -> Result<()> {
+        self.reach(self.at(candidate + 1))
+    }
+
+    /// Passes before a candidate.
+    fn at(&self, candidate: u32) -> f32 {
+        let each = self.steps as f32 * STEP + DECODING;
+        self.total - (self.candidates - candidate) as f32 * each
+    }
+
+    fn reach(&mut self, done: f32) -> Result<()> {
+        self.done = done;
+        self.progress
+            .reach(BEFORE + (1.0 - BEFORE) * done / self.total)
+    }
+
+    /// What is seen so far over the picture.
+    fn over(&self, seen: &Image, region: &Mask) -> Image {
+        let (width, height) = (self.picture.width(), self.picture.height());
+        let (seen, region) = (
+            scale_image(seen, width, height),
+            scale_mask(region, width, height),
+        );
+        Grid::from_fn(width, height, |x, y| {
+            let (a, s, p) = (region.at(x, y), seen.at(x, y), self.picture.at(x, y));
+            std::array::from_fn(|c| a * s[c] + (1.0 - a) * p[c])
+        })
+    }
+}

@@ -1,0 +1,275 @@
+//! A pose in words, through the contract, on a small random checkpoint: what it draws is noise, what it leaves alone must be
+//! left alone.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+#[path = "support/tiny.rs"]
+mod tiny;
+
+use std::time::{Duration, Instant};
+
+use repose_host::{
+    Engine, ErrorKind, Job, LearnRequest, Options, Pin, Refine, ReposeRequest, Role, State,
+    TextOptions,
+};
+use support::{Scene, plugin};
+
+const NAME: &str = "disc";
+
+/// An engine with a text model that has learned the scene's disc.
+fn learned(scene: &Scene, inpainting: bool) -> (Engine, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options {
+        library: Some(folder.path().join("library")),
+        models: Some(folder.path().join("words")),
+        threads: 2,
+        queue: 0,
+    };
+    tiny::install(&folder.path().join("words"), "tiny", inpainting);
+    let engine = plugin().open(&options).unwrap();
+    let mut request = LearnRequest::new(scene.picture(), scene.selection(), NAME, "my own");
+    request.refine = Refine::Never;
+    request.caption = Some("a disc on stripes");
+    engine.learn(&request).unwrap().wait(|_| ()).unwrap();
+    (engine, folder)
+}
+
+/// Few steps, small frame.
+fn quick() -> TextOptions<'static> {
+    TextOptions {
+        steps: Some(3),
+        side: Some(64),
+        ..TextOptions::default()
+    }
+}
+
+fn pose(scene: &Scene) -> ReposeRequest<'_> {
+    let mut request = ReposeRequest::new(scene.picture(), Some(scene.selection()), NAME);
+    request.refine = Refine::Never;
+    request.prompt = Some("a disc rolling");
+    request.text = Some(quick());
+    request
+}
+
+fn done(engine: &Engine, request: &ReposeRequest<'_>) -> Job {
+    let job = engine.repose(request).unwrap();
+    job.wait(|_| ()).unwrap();
+    job
+}
+
+fn failed(engine: &Engine, request: &ReposeRequest<'_>) -> repose_host::Error {
+    match engine.repose(request) {
+        Ok(job) => job.wait(|_| ()).unwrap_err(),
+        Err(error) => error,
+    }
+}
+
+/// The mask's pixels as they lie in the picture, and how many are neither 0 nor outside.
+fn changed(scene: &Scene, job: &Job) -> usize {
+    let layers = job.layers().unwrap();
+    let mut changed = 0;
+    for layer in &layers {
+        assert_eq!(layer.role, Role::Subject);
+        for y in 0..layer.picture.height {
+            for x in 0..layer.picture.width {
+                let at = (y * layer.picture.width + x) as usize * 3;
+                let there = ((layer.y + y) * scene.width + layer.x + x) as usize * 3;
+                let (new, old) = (
+                    &layer.picture.pixels[at..at + 3],
+                    &scene.pixels[there..there + 3],
+                );
+                match layer.mask[(y * layer.picture.width + x) as usize] {
+                    0 => assert_eq!(new, old, "{x}, {y}"),
+                    _ => changed += usize::from(new != old),
+                }
+            }
+        }
+    }
+    changed
+}
+
+#[test]
+fn words_redraw_the_subject_and_nothing_else() {
+    let scene = Scene::new(160, 120);
+    for inpainting in [false, true] {
+        let (engine, _folder) = learned(&scene, inpainting);
+        let job = done(&engine, &pose(&scene));
+        assert!(changed(&scene, &job) > 500, "{inpainting}");
+        let history = job.history().unwrap();
+        for wanted in [
+            "stable-diffusion",
+            "tiny",
+            "model_sha256",
+            "compositeWithTrained",
+        ] {
+            assert!(history.contains(wanted), "{wanted} is not in {history}");
+        }
+    }
+}
+
+#[test]
+fn every_sampler_and_a_shape_beside_the_words() {
+    let scene = Scene::new(160, 120);
+    let (engine, _folder) = learned(&scene, false);
+    for sampler in [
+        "ddim",
+        "dpm++2m",
+        "dpm++2m-karras",
+        "euler-a",
+        "unipc",
+        "lcm",
+    ] {
+        let mut request = pose(&scene);
+        request.text = Some(TextOptions {
+            sampler: Some(sampler),
+            ..quick()
+        });
+        assert!(changed(&scene, &done(&engine, &request)) > 500, "{sampler}");
+    }
+    let pins = [Pin {
+        from: [64.0, 60.0],
+        to: [84.0, 66.0],
+        angle: None,
+        depth: 0.0,
+    }];
+    let mut request = pose(&scene);
+    request.pins = &pins;
+    assert!(changed(&scene, &done(&engine, &request)) > 500);
+    // Without words of its own the caption stands for the prompt.
+    request.prompt = None;
+    assert!(changed(&scene, &done(&engine, &request)) > 500);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_pixels_and_candidates_differ() {
+    let scene = Scene::new(128, 96);
+    let (engine, _folder) = learned(&scene, false);
+    let mut request = pose(&scene);
+    request.candidates = 2;
+    let (first, second) = (done(&engine, &request), done(&engine, &request));
+    let saved = engine.replay(&first.request().unwrap()).unwrap();
+    saved.wait(|_| ()).unwrap();
+    let (first, second, third) = (
+        first.layers().unwrap(),
+        second.layers().unwrap(),
+        saved.layers().unwrap(),
+    );
+    assert!(first == second && first == third);
+    assert_eq!(first.len(), 2);
+    assert!(first[0].picture.pixels != first[1].picture.pixels);
+}
+
+#[test]
+fn a_run_shows_itself_and_stops_within_a_step() {
+    let scene = Scene::new(160, 120);
+    let (engine, _folder) = learned(&scene, false);
+    // What one step takes here, from a short run.
+    let begun = Instant::now();
+    done(&engine, &pose(&scene));
+    let step = begun.elapsed() / 3;
+    let mut request = pose(&scene);
+    request.text = Some(TextOptions {
+        steps: Some(900),
+        ..quick()
+    });
+    let job = engine.repose(&request).unwrap();
+    let waiting = Instant::now();
+    let mut seen = Vec::new();
+    loop {
+        let status = job.status().unwrap();
+        if seen.last() != Some(&status.stage) {
+            seen.push(status.stage.clone());
+        }
+        if status.stage == "inverting" && status.done > 4 {
+            break;
+        }
+        assert!(waiting.elapsed() < Duration::from_secs(120), "{seen:?}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    job.cancel();
+    let cancelled = Instant::now();
+    while job.status().unwrap().state != State::Cancelled {
+        let late = cancelled.elapsed();
+        assert!(late < 3 * step + Duration::from_secs(2), "{late:?}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    assert!(seen.iter().any(|s| s == "encoding"), "{seen:?}");
+    let job = done(&engine, &pose(&scene));
+    let preview = job.preview().unwrap();
+    assert!(preview.width > 0 && preview.height > 0);
+}
+
+#[test]
+fn what_cannot_be_done_is_said() {
+    let scene = Scene::new(128, 96);
+    let (engine, folder) = learned(&scene, false);
+    let refuse = |change: &dyn Fn(&mut ReposeRequest<'_>), kind: ErrorKind, words: &str| {
+        let mut request = pose(&scene);
+        change(&mut request);
+        let error = failed(&engine, &request);
+        assert_eq!(error.kind, kind, "{error}");
+        assert!(error.message.contains(words), "{error}");
+    };
+    let text = |text: TextOptions<'static>| {
+        move |request: &mut ReposeRequest<'_>| {
+            request.text = Some(TextOptions {
+                side: Some(64),
+                ..text
+            });
+        }
+    };
+    let base = TextOptions::default;
+    refuse(
+        &text(TextOptions {
+            steps: Some(1001),
+            ..base()
+        }),
+        ErrorKind::Caller,
+        "steps",
+    );
+    refuse(
+        &text(TextOptions {
+            strength: Some(1.5),
+            ..base()
+        }),
+        ErrorKind::Caller,
+        "strength",
+    );
+    refuse(
+        &text(TextOptions {
+            sampler: Some("magic"),
+            ..base()
+        }),
+        ErrorKind::Caller,
+        "ddim",
+    );
+    refuse(
+        &text(TextOptions {
+            word: Some("rabbit"),
+            ..base()
+        }),
+        ErrorKind::Caller,
+        "rabbit",
+    );
+    refuse(
+        &text(TextOptions {
+            model: Some("absent"),
+            ..base()
+        }),
+        ErrorKind::Caller,
+        "tiny",
+    );
+    refuse(
+        &|request| request.prompt = Some("a disc <lora:absent:1>"),
+        ErrorKind::Caller,
+        "absent",
+    );
+    let weights = folder
+        .path()
+        .join("words/models/tiny/unet/diffusion_pytorch_model.safetensors");
+    let bytes = std::fs::read(&weights).unwrap();
+    std::fs::write(&weights, &bytes[..bytes.len() / 2]).unwrap();
+    refuse(&text(base()), ErrorKind::Files, "diffusion_pytorch_model");
+    std::fs::remove_dir_all(folder.path().join("words/models")).unwrap();
+    refuse(&text(base()), ErrorKind::Refused, "repose models add");
+}
