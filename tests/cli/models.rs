@@ -156,7 +156,7 @@ fn a_download_that_failed_goes_on_with_the_next_command() {
         .into_iter()
         .filter_map(|a| a.range)
         .filter(|r| r.ends_with('-') && r != "bytes=0-");
-    assert_eq!(resumed.count(), 1);
+    assert!(resumed.count() >= 1);
     desk.repose(&["models", "verify", "org/small", "--hashes"])
         .expect(0);
 }
