@@ -232,7 +232,7 @@ fn mistakes_get_a_sentence_and_change_nothing() {
             ),
             ("comma", "Pin 2, \"3,5:1e99,4\""),
             ("no pose", "no new pose was asked for"),
-            ("words", "re-pose by words"),
+            ("words", "a pose in words needs a text model"),
             ("channel", "No layer is active"),
             ("group", "A layer group is active"),
             ("nothing", "Nothing is selected"),
