@@ -143,7 +143,7 @@ def lora_cases(fam, nets, rng, goldens, folder):
 
     def results():
         context, pooled = encode(fam, nets, ids)
-        out = dict(context=context[1:], output=call_unet(fam, nets, inputs))
+        out = dict(text_context=context[1:], output=call_unet(fam, nets, inputs))
         return out | (dict(text_embeds=pooled[1:]) if fam.text_2 else {})
 
     plain = results()

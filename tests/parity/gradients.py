@@ -1,6 +1,8 @@
-"""The training loss and its gradients, by autograd and peft."""
+"""The training loss and its gradients, by autograd and peft, in f64: small gradients are sums of large numbers, and the
+reference in f32 is as far from them as any other."""
 
 import contextlib
+import copy
 
 import torch
 from diffusers import DDPMScheduler
@@ -61,9 +63,10 @@ def unet_case(fam, nets, rng, goldens, batch):
         for half_name, part in (("lora_A", layers[name].lora_A["default"]), ("lora_B", layers[name].lora_B["default"])):
             shape = part.weight.shape
             scale = shape[1:].numel() ** -0.5 if half_name == "lora_A" else 0.1
-            part.weight.data = (scale * rng.normal(f"gradient/{name}/{half_name}", *shape)).half().float()
+            part.weight.data = (scale * rng.normal(f"gradient/{name}/{half_name}", *shape)).half().double()
             part.weight.requires_grad_(True)
             given[f"{name}.{half_name}"] = part.weight
+    inputs |= {k: v.double() for k, v in inputs.items() if k != "timesteps"}
     for key in ("sample", "context"):
         inputs[key] = inputs[key].clone().requires_grad_(True)
         wanted[key] = inputs[key]
@@ -76,10 +79,9 @@ def unet_case(fam, nets, rng, goldens, batch):
     assert all(g.std() > 1e-9 for g in grads)
     nets.unet.get_parameter(full).requires_grad_(False)
     outputs = dict(loss=loss) | {f"grad.{k}": g for k, g in zip(wanted, grads)}
-    # Both sides add up thousands of products in f32: small gradients differ by a little more than outputs.
+    # torch in f32 is up to 7e-5 away from these.
     goldens.case("gradients", "gradient_unet", "gradient_unet", inputs | given | dict(target=target), outputs,
-                 tolerance=5e-4,
-                 rank=RANK, alpha=ALPHA, modules=names, weight=full)
+                 tolerance=2e-4, rank=RANK, alpha=ALPHA, modules=names, weight=full)
     nets.unet.delete_adapters("default")
 
 
@@ -91,12 +93,13 @@ def words_case(fam, nets, rng, goldens, batch):
     inputs = unet_inputs(fam, rng, "gradient words", 1, 8, 8) | dict(sample=noisy, timesteps=steps)
     del inputs["context"]
     inputs.pop("pooled", None)
+    inputs |= {k: v.double() for k, v in inputs.items() if k != "timesteps"}
     vectors = {"vectors": (nets.text, fam.text)}
     if fam.text_2:
         vectors["vectors_2"] = (nets.text_2, fam.text_2)
     given = {}
     for name, (encoder, config) in vectors.items():
-        value = (0.6 * rng.normal(f"gradient/{name}", 2, config["hidden_size"])).half().float()
+        value = (0.6 * rng.normal(f"gradient/{name}", 2, config["hidden_size"])).half().double()
         given[name] = value.requires_grad_(True)
     with contextlib.ExitStack() as stack:
         for name, (encoder, _) in vectors.items():
@@ -113,5 +116,9 @@ def words_case(fam, nets, rng, goldens, batch):
 
 def run(fam, nets, rng, goldens):
     batch = noising(fam, rng, goldens)
-    unet_case(fam, nets, rng, goldens, batch)
-    words_case(fam, nets, rng, goldens, batch)
+    exact = copy.deepcopy(nets)
+    for model in exact.all():
+        model.double()
+    batch = [x.double() for x in batch]
+    unet_case(fam, exact, rng, goldens, batch)
+    words_case(fam, exact, rng, goldens, batch)

@@ -29,7 +29,7 @@ class Random:
         return torch.Generator().manual_seed(digest)
 
     def normal(self, name, *shape):
-        return half(torch.randn(*shape, generator=self.generator(name)))
+        return half(torch.randn(*shape, generator=self.generator(name), dtype=torch.float32))
 
     def integers(self, name, low, high, *shape):
         return torch.randint(low, high, shape, generator=self.generator(name))
@@ -56,6 +56,7 @@ class Goldens:
         """
         tensors = self.files.setdefault(group, {})
         names = {}
+        assert not inputs.keys() & outputs.keys(), f"{name}: one tensor would be written over another"
         for role, values in (("inputs", inputs), ("outputs", outputs)):
             names[role] = list(values)
             for key, value in values.items():

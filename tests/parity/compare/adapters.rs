@@ -34,7 +34,7 @@ pub fn loras(goldens: &Goldens, layout: Layout) -> Result<Vec<Outcome>> {
         let prompt = model.encode(&golden, None)?;
         let (output, _) = model.denoise(&golden, &HashMap::new(), &Controls::default())?;
         let mut results = BTreeMap::from([
-            ("context".to_owned(), prompt.context.i(1..2)?),
+            ("text_context".to_owned(), prompt.context.i(1..2)?),
             ("output".to_owned(), output),
         ]);
         if let Some(pooled) = prompt.pooled {
