@@ -33,6 +33,18 @@ pub fn install(models: &Path, name: &str, inpainting: bool) {
     fs::write(tokenizer.join("merges.txt"), "#version: 0.2\n").unwrap();
 }
 
+/// Puts the decoder for previews into a folder of models.
+pub fn install_glance(models: &Path) {
+    let goldens = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity/goldens");
+    let file = "taesd_decoder.safetensors";
+    fs::create_dir_all(models.join("vae_approx")).unwrap();
+    fs::copy(
+        goldens.join("taesd").join(file),
+        models.join("vae_approx").join(file),
+    )
+    .unwrap();
+}
+
 /// Gives a checkpoint's U-Net the first layer and the configuration of its inpainting twin.
 fn nine_channels(checkpoint: &Path, twin: &Path) {
     let file = "unet/diffusion_pytorch_model.safetensors";
