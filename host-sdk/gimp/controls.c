@@ -1,5 +1,8 @@
+#include <string.h>
+
 #include "dialog.h"
 #include "toolkit.h"
+#include "words.h"
 
 static void label_at(GtkWidget *grid, GtkWidget *control, int column, int row, const char *text) {
     GtkWidget *label = gtk_label_new(text);
@@ -29,13 +32,26 @@ GtkWidget *control_wide_entry(Dialog *dialog, GtkWidget *grid, int row, const ch
     return entry;
 }
 
-GtkWidget *control_choice(Dialog *dialog, GtkWidget *grid, int row, const char *label, const char *const *names, int chosen) {
+static GtkWidget *choice_new(Dialog *dialog, const char *const *names, int chosen) {
     GtkWidget *choice = gtk_combo_box_text_new();
     for (int i = 0; names[i]; i++) gtk_combo_box_text_append_text(GTK_COMBO_BOX_TEXT(choice), names[i]);
     gtk_combo_box_set_active(GTK_COMBO_BOX(choice), chosen);
+    g_signal_connect(choice, "changed", G_CALLBACK(dialog_control_changed), dialog);
+    return choice;
+}
+
+GtkWidget *control_choice(Dialog *dialog, GtkWidget *grid, int row, const char *label, const char *const *names, int chosen) {
+    GtkWidget *choice = choice_new(dialog, names, chosen);
     label_at(grid, choice, 0, row, label);
     ui_grid_put(grid, choice, 1, row, 3, TRUE);
-    g_signal_connect(choice, "changed", G_CALLBACK(dialog_control_changed), dialog);
+    return choice;
+}
+
+GtkWidget *control_choice_at(Dialog *dialog, GtkWidget *grid, int column, int row, const char *label, const char *const *names,
+                             int chosen) {
+    GtkWidget *choice = choice_new(dialog, names, chosen);
+    label_at(grid, choice, column, row, label);
+    ui_grid_put(grid, choice, column + 1, row, 1, TRUE);
     return choice;
 }
 
@@ -49,6 +65,31 @@ GtkWidget *control_number(Dialog *dialog, GtkWidget *grid, int column, int row, 
     label_at(grid, number, column, row, label);
     ui_grid_put(grid, number, column + 1, row, 1, TRUE);
     g_signal_connect(number, "value-changed", G_CALLBACK(dialog_control_changed), dialog);
+    return number;
+}
+
+static gboolean show_auto(GtkSpinButton *number, gpointer data) {
+    (void)data;
+    if (gtk_spin_button_get_value(number) > 0) return FALSE;
+    if (strcmp(gtk_entry_get_text(GTK_ENTRY(number)), _("auto")) != 0) gtk_entry_set_text(GTK_ENTRY(number), _("auto"));
+    return TRUE;
+}
+
+/* The first number in the text, also where it was typed behind "auto". */
+static int read_auto(GtkSpinButton *number, double *value, gpointer data) {
+    const char *text = gtk_entry_get_text(GTK_ENTRY(number));
+    (void)data;
+    *value = g_strtod(text + strcspn(text, "0123456789.,"), NULL);
+    return TRUE;
+}
+
+GtkWidget *control_number_or_auto(Dialog *dialog, GtkWidget *grid, int column, int row, const char *label, double value,
+                                  double most, double step, int digits) {
+    GtkWidget *number = control_number(dialog, grid, column, row, label, value, 0, most, step, digits);
+    g_signal_connect(number, "output", G_CALLBACK(show_auto), NULL);
+    g_signal_connect(number, "input", G_CALLBACK(read_auto), NULL);
+    gtk_spin_button_set_numeric(GTK_SPIN_BUTTON(number), FALSE);
+    show_auto(GTK_SPIN_BUTTON(number), NULL);
     return number;
 }
 

@@ -51,8 +51,13 @@ GtkWidget *control_entry(Dialog *dialog, GtkWidget *grid, int row, const char *l
 GtkWidget *control_wide_entry(Dialog *dialog, GtkWidget *grid, int row, const char *text);
 GtkWidget *control_choice(Dialog *dialog, GtkWidget *grid, int row, const char *label, const char *const *names, int chosen);
 /* At `column` 0 or 2 of the row. */
+GtkWidget *control_choice_at(Dialog *dialog, GtkWidget *grid, int column, int row, const char *label, const char *const *names,
+                             int chosen);
 GtkWidget *control_number(Dialog *dialog, GtkWidget *grid, int column, int row, const char *label, double value,
                           double least, double most, double step, int digits);
+/* From 0, which reads "auto". */
+GtkWidget *control_number_or_auto(Dialog *dialog, GtkWidget *grid, int column, int row, const char *label, double value,
+                                  double most, double step, int digits);
 GtkWidget *control_check(Dialog *dialog, GtkWidget *grid, int row, const char *label, gboolean on);
 /* Small text over the whole width. */
 GtkWidget *control_hint(GtkWidget *grid, int row, const char *text);

@@ -404,6 +404,37 @@ void ui_scroll_add(GtkWidget *scrolled, GtkWidget *child) {
     gtk_scrolled_window_add_with_viewport(GTK_SCROLLED_WINDOW(scrolled), child);
 }
 
+/* GTK 2 has none of its own. */
+static gboolean paint_placeholder(GtkWidget *entry, GdkEventExpose *event, gpointer data) {
+    const char *text = g_object_get_data(G_OBJECT(entry), "placeholder");
+    int x = 0, y = 0;
+    (void)data;
+    if (!text || gtk_entry_get_text_length(GTK_ENTRY(entry)) || event->window != gtk_entry_get_text_window(GTK_ENTRY(entry)))
+        return FALSE;
+    PangoLayout *layout = gtk_widget_create_pango_layout(entry, text);
+    int left = 0, top = 0;
+    gtk_entry_get_layout_offsets(GTK_ENTRY(entry), &left, &top);
+    gdk_window_get_position(event->window, &x, &y);
+    gtk_paint_layout(gtk_widget_get_style(entry), event->window, GTK_STATE_INSENSITIVE, FALSE, &event->area, entry, "entry",
+                     left - x, top - y, layout);
+    g_object_unref(layout);
+    return FALSE;
+}
+
+void ui_placeholder(GtkWidget *entry, const char *text) {
+    gboolean known = g_object_get_data(G_OBJECT(entry), "placeholder") != NULL;
+    g_object_set_data_full(G_OBJECT(entry), "placeholder", g_strdup(text), g_free);
+    if (!known) g_signal_connect_after(entry, "expose-event", G_CALLBACK(paint_placeholder), NULL);
+    gtk_widget_queue_draw(entry);
+}
+
+void ui_shorten(GtkWidget *choice) {
+    GList *cells = gtk_cell_layout_get_cells(GTK_CELL_LAYOUT(choice));
+    for (GList *cell = cells; cell; cell = cell->next)
+        g_object_set(cell->data, "ellipsize", PANGO_ELLIPSIZE_END, "width-chars", 20, NULL);
+    g_list_free(cells);
+}
+
 typedef struct Painter {
     UiPaint paint;
     gpointer data;

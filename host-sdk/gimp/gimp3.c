@@ -405,6 +405,15 @@ void ui_scroll_add(GtkWidget *scrolled, GtkWidget *child) {
     gtk_container_add(GTK_CONTAINER(scrolled), child);
 }
 
+void ui_placeholder(GtkWidget *entry, const char *text) { gtk_entry_set_placeholder_text(GTK_ENTRY(entry), text); }
+
+void ui_shorten(GtkWidget *choice) {
+    GList *cells = gtk_cell_layout_get_cells(GTK_CELL_LAYOUT(choice));
+    for (GList *cell = cells; cell; cell = cell->next)
+        g_object_set(cell->data, "ellipsize", PANGO_ELLIPSIZE_END, "width-chars", 20, NULL);
+    g_list_free(cells);
+}
+
 typedef struct Painter {
     UiPaint paint;
     gpointer data;

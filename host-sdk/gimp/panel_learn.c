@@ -2,10 +2,11 @@
 #include <string.h>
 
 #include "dialog.h"
+#include "toolkit.h"
 #include "words.h"
 
 typedef struct Learn {
-    GtkWidget *name, *consent, *person, *agrees, *expires, *edge;
+    GtkWidget *name, *consent, *person, *agrees, *expires, *edge, *caption, *word;
 } Learn;
 
 static void fill(Dialog *dialog, GtkWidget *side) {
@@ -25,6 +26,13 @@ static void fill(Dialog *dialog, GtkWidget *side) {
     learn->agrees = control_check(dialog, grid, 2, _("The person has said yes"), FALSE);
     learn->expires = control_entry(dialog, grid, 3, _("Valid until (YYYY-MM-DD)"), last->expires);
     gtk_widget_set_sensitive(learn->agrees, FALSE);
+    grid = control_section(side, _("For poses in words"));
+    learn->caption = control_entry(dialog, grid, 0, _("The picture shows"), "");
+    ui_placeholder(learn->caption, _("such as: a teddy bear on a rock"));
+    learn->word = control_entry(dialog, grid, 1, _("The subject is"), "");
+    ui_placeholder(learn->word, _("such as: teddy bear"));
+    gtk_widget_set_tooltip_text(learn->caption, _("For poses in words; English is understood best"));
+    gtk_widget_set_tooltip_text(learn->word, _("For poses in words; English is understood best"));
 }
 
 static void collect(Dialog *dialog) {
@@ -33,6 +41,8 @@ static void collect(Dialog *dialog) {
     settings_text(&settings->subject, gtk_entry_get_text(GTK_ENTRY(learn->name)));
     settings_text(&settings->consent, gtk_entry_get_text(GTK_ENTRY(learn->consent)));
     settings_text(&settings->expires, gtk_entry_get_text(GTK_ENTRY(learn->expires)));
+    settings_text(&settings->caption, gtk_entry_get_text(GTK_ENTRY(learn->caption)));
+    settings_text(&settings->word, gtk_entry_get_text(GTK_ENTRY(learn->word)));
     settings->person = gtk_toggle_button_get_active(GTK_TOGGLE_BUTTON(learn->person));
     settings->person_agrees = settings->person && gtk_toggle_button_get_active(GTK_TOGGLE_BUTTON(learn->agrees));
     settings->edge = MAX(gtk_combo_box_get_active(GTK_COMBO_BOX(learn->edge)), 0);

@@ -6,6 +6,7 @@
 #include "host.h"
 #include "pins.h"
 #include "subjects.h"
+#include "text_part.h"
 #include "toolkit.h"
 #include "words.h"
 
@@ -14,9 +15,10 @@ static char *pins_note(const Dialog *dialog) { return g_strdup_printf("repose-pi
 
 typedef struct Pose {
     Subjects *subjects;
+    TextPart *text;
     GtkWidget *turns, *turn, *depth, *remove, *clear;
     GtkWidget *move_x, *move_y, *scale, *rotate;
-    GtkWidget *guide, *prompt, *candidates, *seed, *grow;
+    GtkWidget *guide, *candidates, *seed, *grow;
     gint32 *layers; /* the guide list's, after None */
     guint layer_count;
     gboolean showing; /* controls are being set to a pin's values */
@@ -136,7 +138,6 @@ static void fill_placement(Dialog *dialog, Pose *pose, GtkWidget *side) {
 
 static void fill_rest(Dialog *dialog, Pose *pose, GtkWidget *side) {
     const Settings *last = dialog->settings;
-    const char *const engines[] = {_("Patch (embedded)"), NULL};
     GtkWidget *grid = control_section(side, _("Result"));
     pose->layers = host_layers(dialog->picture->image, &pose->layer_count);
     const char **names = g_new0(const char *, pose->layer_count + 2);
@@ -146,26 +147,35 @@ static void fill_rest(Dialog *dialog, Pose *pose, GtkWidget *side) {
     gtk_widget_set_tooltip_text(pose->guide, _("A layer with a rough edit of the subject in its new pose"));
     for (guint i = 0; i < pose->layer_count; i++) g_free((gpointer)(guintptr)names[i + 1]);
     g_free(names);
-    control_choice(dialog, grid, 1, _("Engine"), engines, 0);
-    pose->prompt = control_entry(dialog, grid, 2, _("Prompt"), "");
-    gtk_widget_set_tooltip_text(pose->prompt, _("Needs a text model; the patch engine poses by pins."));
-    pose->candidates = control_number(dialog, grid, 0, 3, _("Candidates"), last->candidates, 1, 16, 1, 0);
-    pose->seed = control_number(dialog, grid, 2, 3, _("Seed"), last->seed, 0, G_MAXINT, 1, 0);
-    pose->grow = control_number(dialog, grid, 0, 4, _("Grow selection by"), last->grow, 0, 256, 1, 0);
+    pose->candidates = control_number(dialog, grid, 0, 1, _("Candidates"), last->candidates, 1, 16, 1, 0);
+    pose->seed = control_number(dialog, grid, 2, 1, _("Seed"), last->seed, 0, G_MAXINT, 1, 0);
+    pose->grow = control_number(dialog, grid, 0, 2, _("Grow selection by"), last->grow, 0, 256, 1, 0);
     gtk_widget_set_tooltip_text(pose->grow, _("Pixels: what a tight selection leaves of the subject is cleared"));
+}
+
+static void subject_changed(gpointer data) {
+    Dialog *dialog = data;
+    const Pose *pose = dialog->own;
+    char *word = subjects_word(pose->subjects), *caption = subjects_caption(pose->subjects);
+    text_part_subject(pose->text, word, caption);
+    g_free(word);
+    g_free(caption);
+    dialog_changed(dialog);
 }
 
 static void fill(Dialog *dialog, GtkWidget *side) {
     Pose *pose = g_new0(Pose, 1);
     GtkWidget *section = ui_section(_("Subject"));
-    pose->subjects = subjects_new(dialog->settings->subject, (SubjectsChanged)(void (*)(void))dialog_changed, dialog);
+    pose->subjects = subjects_new(dialog->settings->subject, subject_changed, dialog);
     gtk_container_add(GTK_CONTAINER(section), subjects_widget(pose->subjects));
     gtk_box_pack_start(GTK_BOX(side), section, TRUE, TRUE, 0);
     fill_pins(dialog, pose, side);
+    pose->text = text_part_new(dialog, side);
     fill_placement(dialog, pose, side);
     fill_rest(dialog, pose, side);
     dialog->own = pose;
     pins_changed(dialog);
+    subject_changed(dialog);
 }
 
 static void collect(Dialog *dialog) {
@@ -182,7 +192,7 @@ static void collect(Dialog *dialog) {
     settings->scale = gtk_spin_button_get_value(GTK_SPIN_BUTTON(pose->scale));
     settings->rotate = gtk_spin_button_get_value(GTK_SPIN_BUTTON(pose->rotate));
     settings->guide = guide > 0 && guide <= (int)pose->layer_count ? pose->layers[guide - 1] : NONE;
-    settings_text(&settings->prompt, gtk_entry_get_text(GTK_ENTRY(pose->prompt)));
+    text_part_collect(pose->text, settings);
     settings->candidates = gtk_spin_button_get_value_as_int(GTK_SPIN_BUTTON(pose->candidates));
     settings->seed = gtk_spin_button_get_value_as_int(GTK_SPIN_BUTTON(pose->seed));
     settings->grow = gtk_spin_button_get_value_as_int(GTK_SPIN_BUTTON(pose->grow));
@@ -190,7 +200,8 @@ static void collect(Dialog *dialog) {
 
 static char *problem(Dialog *dialog) {
     const Pose *pose = dialog->own;
-    return pose ? subjects_problem(pose->subjects) : NULL;
+    char *problem = pose ? subjects_problem(pose->subjects) : NULL;
+    return pose && !problem ? text_part_problem(pose->text) : problem;
 }
 
 static void close_panel(Dialog *dialog) {
@@ -200,6 +211,8 @@ static void close_panel(Dialog *dialog) {
     host_note_set(note, text);
     g_free(note);
     g_free(text);
+    text_part_keep(pose->text);
+    text_part_free(pose->text);
     subjects_free(pose->subjects);
     g_free(pose->layers);
     g_free(pose);

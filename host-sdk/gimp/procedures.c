@@ -38,6 +38,10 @@ static const Arg LEARN_ARGS[] = {
      .choices = EDGES},
     {.kind = ARG_TEXT, .name = "recipe", .label = N_("Recipe"), .help = N_("How it is learned; this version has: patch"),
      .offset = AT(recipe), .text = "patch"},
+    {.kind = ARG_TEXT, .name = "caption", .label = N_("The picture shows"),
+     .help = N_("What the picture shows, such as: a teddy bear on a rock; for poses in words"), .offset = AT(caption), .text = ""},
+    {.kind = ARG_TEXT, .name = "word", .label = N_("The subject is"),
+     .help = N_("What the subject is, such as: teddy bear; for poses in words; empty: its name"), .offset = AT(word), .text = ""},
 };
 
 static const Arg POSE_ARGS[] = {
@@ -60,12 +64,32 @@ static const Arg POSE_ARGS[] = {
     {.kind = ARG_TEXT, .name = "engine", .label = N_("Engine"), .help = N_("What computes; this version has: patch"),
      .offset = AT(engine), .text = "patch"},
     {.kind = ARG_TEXT, .name = "prompt", .label = N_("Prompt"),
-     .help = N_("A pose in words. Needs a text model; the patch engine poses by pins."), .offset = AT(prompt), .text = ""},
+     .help = N_("A pose in words: a text model draws it. Empty: the patch engine poses by pins."), .offset = AT(prompt),
+     .text = ""},
     CANDIDATES_ARG,
     SEED_ARG,
     GROW_ARG,
     {.kind = ARG_INT, .name = "version", .label = N_("Version"), .help = N_("Of the subject; 0: the newest"),
      .offset = AT(version), .least = 0, .most = G_MAXINT},
+    {.kind = ARG_TEXT, .name = "model", .label = N_("Model"),
+     .help = N_("The text model that draws a prompt; empty: the only one there is"), .offset = AT(model), .text = ""},
+    {.kind = ARG_TEXT, .name = "negative", .label = N_("Without"), .help = N_("What must not be seen; with a prompt only"),
+     .offset = AT(negative), .text = ""},
+    {.kind = ARG_TEXT, .name = "source", .label = N_("The picture now"),
+     .help = N_("What the picture shows now; with a prompt only; empty: the subject's caption"), .offset = AT(source),
+     .text = ""},
+    {.kind = ARG_TEXT, .name = "sampler", .label = N_("Sampler"),
+     .help = N_("ddim, dpm++2m, dpm++2m-karras, euler-a, unipc or lcm; with a prompt only; empty: automatic"),
+     .offset = AT(sampler), .text = ""},
+    {.kind = ARG_REAL, .name = "strength", .label = N_("Strength"),
+     .help = N_("How far the picture may change, up to 1; with a prompt only; 0: automatic"), .offset = AT(strength),
+     .least = 0, .most = 1},
+    {.kind = ARG_REAL, .name = "guidance", .label = N_("Guidance"),
+     .help = N_("How closely the prompt is followed, from 1; with a prompt only; 0: automatic"), .offset = AT(guidance),
+     .least = 0, .most = 50},
+    {.kind = ARG_INT, .name = "steps", .label = N_("Steps"),
+     .help = N_("More take longer and are more exact; with a prompt only; 0: automatic"), .offset = AT(steps), .least = 0,
+     .most = 1000},
 };
 
 static const Arg ERASE_ARGS[] = {CANDIDATES_ARG, SEED_ARG, GROW_ARG};
@@ -116,8 +140,9 @@ void settings_init(Settings *settings) {
 }
 
 void settings_clear(Settings *settings) {
-    char **texts[] = {&settings->subject, &settings->consent, &settings->expires, &settings->recipe,
-                      &settings->pins,    &settings->engine,  &settings->prompt};
+    char **texts[] = {&settings->subject, &settings->consent, &settings->expires, &settings->recipe, &settings->caption,
+                      &settings->word,    &settings->pins,    &settings->engine,  &settings->prompt, &settings->model,
+                      &settings->negative, &settings->source, &settings->sampler};
     for (guint i = 0; i < G_N_ELEMENTS(texts); i++) g_clear_pointer(texts[i], g_free);
 }
 

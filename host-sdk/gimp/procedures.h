@@ -18,6 +18,8 @@ typedef struct Settings {
     char *expires;
     int edge; /* ReposeRefine */
     char *recipe;
+    char *caption;
+    char *word;
     char *pins; /* as in pins.h, in pixels of the image */
     double move_x;
     double move_y;
@@ -26,6 +28,14 @@ typedef struct Settings {
     int guide; /* a layer, or NONE */
     char *engine;
     char *prompt;
+    /* How a text model poses, as ReposeText; empty, 0: a good default. */
+    char *model;
+    char *negative;
+    char *source;
+    char *sampler;
+    double strength;
+    double guidance;
+    int steps;
     int candidates;
     int seed;
     int grow;

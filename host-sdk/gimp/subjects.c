@@ -1,17 +1,16 @@
 #include "subjects.h"
 
-#include <json-glib/json-glib.h>
 #include <string.h>
 
-#include "engine.h"
 #include "host.h"
+#include "library.h"
 #include "toolkit.h"
 #include "words.h"
 
 /* A side of a thumbnail in the list. */
 #define THUMBNAIL 48
 
-enum { COLUMN_PICTURE, COLUMN_TEXT, COLUMN_NAME, COLUMN_PROBLEM, COLUMN_CREATED, COLUMNS };
+enum { COLUMN_PICTURE, COLUMN_TEXT, COLUMN_NAME, COLUMN_PROBLEM, COLUMN_CREATED, COLUMN_WORD, COLUMN_CAPTION, COLUMNS };
 
 struct Subjects {
     GtkWidget *widget;
@@ -21,22 +20,6 @@ struct Subjects {
     gpointer data;
     char *error; /* why the library could not be read */
 };
-
-/* A member that is a text, or "". */
-static const char *text_of(JsonObject *object, const char *name) {
-    JsonNode *node = object && json_object_has_member(object, name) ? json_object_get_member(object, name) : NULL;
-    return node && JSON_NODE_HOLDS_VALUE(node) && json_node_get_value_type(node) == G_TYPE_STRING ? json_node_get_string(node) : "";
-}
-
-static gint64 number_of(JsonObject *object, const char *name) {
-    JsonNode *node = json_object_has_member(object, name) ? json_object_get_member(object, name) : NULL;
-    return node && JSON_NODE_HOLDS_VALUE(node) && json_node_get_value_type(node) == G_TYPE_INT64 ? json_node_get_int(node) : 0;
-}
-
-static JsonObject *object_of(JsonObject *object, const char *name) {
-    JsonNode *node = json_object_has_member(object, name) ? json_object_get_member(object, name) : NULL;
-    return node && JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
-}
 
 /* A PNG in base64 as a picture no larger than the list's, or NULL. */
 static GdkPixbuf *thumbnail(const char *base64) {
@@ -58,8 +41,8 @@ static GdkPixbuf *thumbnail(const char *base64) {
 
 /* Why a subject cannot be used, or "". */
 static const char *problem_of(JsonObject *subject) {
-    const char *problem = text_of(subject, "problem");
-    const char *standing = text_of(object_of(subject, "consent"), "standing");
+    const char *problem = library_text(subject, "problem");
+    const char *standing = library_text(library_object(subject, "consent"), "standing");
     if (*problem) return problem;
     if (strcmp(standing, "expired") == 0) return _("Its consent has expired.");
     if (strcmp(standing, "revoked") == 0) return _("Its consent was revoked.");
@@ -68,44 +51,34 @@ static const char *problem_of(JsonObject *subject) {
 }
 
 static void append(Subjects *subjects, JsonObject *subject) {
-    const char *name = text_of(subject, "name"), *problem = problem_of(subject);
+    const char *name = library_text(subject, "name"), *problem = problem_of(subject), *word = library_text(subject, "word");
     char *about = *problem ? g_strdup(problem)
                            /* Words: version of a learned subject, and the day on which it was learned */
-                           : g_strdup_printf(_("Version %d, %.10s"), (int)number_of(subject, "newest"), text_of(subject, "created"));
+                           : g_strdup_printf(_("Version %d, %.10s"), (int)library_number(subject, "newest"), library_text(subject, "created"));
     char *text = g_markup_printf_escaped("<b>%s</b>\n<small>%s%s</small>", name, *problem ? "⚠ " : "", about);
-    GdkPixbuf *picture = thumbnail(text_of(subject, "thumbnail_png"));
+    GdkPixbuf *picture = thumbnail(library_text(subject, "thumbnail_png"));
     GtkTreeIter row;
     gtk_list_store_append(subjects->store, &row);
     gtk_list_store_set(subjects->store, &row, COLUMN_PICTURE, picture, COLUMN_TEXT, text, COLUMN_NAME, name, COLUMN_PROBLEM,
-                       problem, COLUMN_CREATED, text_of(subject, "created"), -1);
+                       problem, COLUMN_CREATED, library_text(subject, "created"), COLUMN_WORD, *word ? word : name,
+                       COLUMN_CAPTION, library_text(subject, "caption"), -1);
     g_clear_object(&picture);
     g_free(about);
     g_free(text);
 }
 
 static void fill(Subjects *subjects) {
-    ReposeBytes *answer = NULL, *sentence = NULL;
     GError *error = NULL;
     ReposeEngine *engine = engine_get(host_executable(), &error);
-    JsonParser *parser = json_parser_new();
-    if (engine) {
-        ReposeStatus status = engine_api()->library_command(engine, "{\"command\": \"list\"}", &answer, &sentence);
-        if (engine_check(status, sentence, &error)) {
-            json_parser_load_from_data(parser, answer->data, (gssize)answer->size, &error);
-            engine_api()->bytes_free(answer);
-        }
-    }
-    JsonNode *root = error ? NULL : json_parser_get_root(parser);
-    JsonObject *object = root && JSON_NODE_HOLDS_OBJECT(root) ? json_node_get_object(root) : NULL;
-    JsonNode *list = object && json_object_has_member(object, "subjects") ? json_object_get_member(object, "subjects") : NULL;
-    JsonArray *array = list && JSON_NODE_HOLDS_ARRAY(list) ? json_node_get_array(list) : NULL;
-    for (guint i = 0; array && i < json_array_get_length(array); i++) {
-        JsonNode *element = json_array_get_element(array, i);
-        if (JSON_NODE_HOLDS_OBJECT(element)) append(subjects, json_node_get_object(element));
+    JsonNode *answer = engine ? library_ask(engine, "{\"command\": \"list\"}", &error) : NULL;
+    JsonArray *list = answer ? library_list(json_node_get_object(answer), "subjects") : NULL;
+    for (guint i = 0; list && i < json_array_get_length(list); i++) {
+        JsonObject *subject = library_item(list, i);
+        if (subject) append(subjects, subject);
     }
     if (error) subjects->error = g_strdup(error->message);
     g_clear_error(&error);
-    g_object_unref(parser);
+    if (answer) json_node_unref(answer);
 }
 
 /* Chooses `name`; else the newest that has no problem. */
@@ -144,7 +117,8 @@ static void selected(GtkTreeSelection *selection, gpointer data) {
 
 Subjects *subjects_new(const char *chosen, SubjectsChanged changed, gpointer data) {
     Subjects *subjects = g_new0(Subjects, 1);
-    subjects->store = gtk_list_store_new(COLUMNS, GDK_TYPE_PIXBUF, G_TYPE_STRING, G_TYPE_STRING, G_TYPE_STRING, G_TYPE_STRING);
+    subjects->store = gtk_list_store_new(COLUMNS, GDK_TYPE_PIXBUF, G_TYPE_STRING, G_TYPE_STRING, G_TYPE_STRING, G_TYPE_STRING,
+                                         G_TYPE_STRING, G_TYPE_STRING);
     subjects->view = gtk_tree_view_new_with_model(GTK_TREE_MODEL(subjects->store));
     gtk_tree_view_set_headers_visible(GTK_TREE_VIEW(subjects->view), FALSE);
     gtk_tree_view_set_search_column(GTK_TREE_VIEW(subjects->view), COLUMN_NAME);
@@ -184,6 +158,10 @@ static char *column(const Subjects *subjects, int which) {
 }
 
 char *subjects_chosen(const Subjects *subjects) { return column(subjects, COLUMN_NAME); }
+
+char *subjects_word(const Subjects *subjects) { return column(subjects, COLUMN_WORD); }
+
+char *subjects_caption(const Subjects *subjects) { return column(subjects, COLUMN_CAPTION); }
 
 char *subjects_problem(const Subjects *subjects) {
     if (subjects->error) return g_strdup(subjects->error);

@@ -16,6 +16,11 @@ GtkWidget *subjects_widget(Subjects *subjects);
 /* The chosen subject's name, or NULL. Free with g_free(). */
 char *subjects_chosen(const Subjects *subjects);
 
+/* What the chosen subject is called in words, and what its picture shows ("" if it is not known), or NULL. Free with
+ * g_free(). */
+char *subjects_word(const Subjects *subjects);
+char *subjects_caption(const Subjects *subjects);
+
 /* Why the chosen subject cannot be used, or NULL if it can. Free with g_free(). */
 char *subjects_problem(const Subjects *subjects);
 

@@ -24,6 +24,10 @@ void ui_label_width(GtkWidget *label, int characters);
 /* Takes no more width than it needs, whatever is inside. */
 void ui_keep_narrow(GtkWidget *widget);
 void ui_scroll_add(GtkWidget *scrolled, GtkWidget *child);
+/* Shows this in an entry while there is nothing in it. */
+void ui_placeholder(GtkWidget *entry, const char *text);
+/* Cuts long texts of a list to choose from, rather than growing with them. */
+void ui_shorten(GtkWidget *choice);
 /* A progress bar that shows text. */
 GtkWidget *ui_progress(void);
 

@@ -15,7 +15,12 @@
 static const char *const STAGES[] G_GNUC_UNUSED = {
     N_("preparing"), N_("subject"), N_("pose"),    N_("background"), N_("subject texture"),
     N_("matte"),     N_("colours"), N_("mesh"),    N_("saving"),     N_("queued"),
+    N_("waiting"),   N_("model"),   N_("encoding"), N_("inverting"), N_("sampling"),
+    N_("decoding"),
 };
+
+/* NULL for a text with nothing in it. */
+static const char *filled(const char *text) { return text[strspn(text, " \t")] ? text : NULL; }
 
 static ReposeStatus learn(const Settings *settings, const Reading *reading, ReposeEngine *engine, ReposeJob **job,
                           ReposeBytes **sentence) {
@@ -29,6 +34,8 @@ static ReposeStatus learn(const Settings *settings, const Reading *reading, Repo
         .expires = *settings->expires ? settings->expires : NULL,
         .person = settings->person ? 1 : 0,
         .person_agrees = settings->person && settings->person_agrees ? 1 : 0,
+        .caption = filled(settings->caption),
+        .word = filled(settings->word),
     };
     return engine_api()->job_learn(engine, &request, job, sentence);
 }
@@ -42,6 +49,18 @@ static ReposeStatus pose(const Picture *picture, const Settings *settings, const
         pin->to_x -= (float)picture->place.x;
         pin->to_y -= (float)picture->place.y;
     }
+    ReposeText text = {
+        .struct_size = sizeof text,
+        .steps = (uint32_t)settings->steps,
+        .model = filled(settings->model),
+        .negative = filled(settings->negative),
+        .source = filled(settings->source),
+        .sampler = filled(settings->sampler),
+        .strength = (float)settings->strength,
+        .guidance = (float)settings->guidance,
+    };
+    gboolean told = text.steps || text.model || text.negative || text.source || text.sampler || text.strength > 0 || text.guidance > 0;
+    const char *prompt = filled(settings->prompt);
     ReposePoseRequest request = {
         .struct_size = sizeof request,
         .candidates = (uint32_t)settings->candidates,
@@ -52,13 +71,14 @@ static ReposeStatus pose(const Picture *picture, const Settings *settings, const
         .pin_count = pins->len,
         .version = (uint32_t)settings->version,
         .guide = guide->pixels ? &guide->picture : NULL,
-        .prompt = *settings->prompt ? settings->prompt : NULL,
+        .prompt = prompt,
         .offset_x = (float)settings->move_x,
         .offset_y = (float)settings->move_y,
         .scale = (float)settings->scale,
         .angle = (float)settings->rotate,
         .seed = (uint64_t)settings->seed,
         .grow = (uint32_t)settings->grow,
+        .text = prompt && told ? &text : NULL, /* a text alone would ask for a text model, too */
     };
     return engine_api()->job_repose(engine, &request, job, sentence);
 }

@@ -2,6 +2,7 @@
 
 pub mod desk;
 mod window;
+mod words;
 mod xcf;
 
 use std::fs;

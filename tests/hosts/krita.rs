@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::editor::{Display, Editor, Running, alone, repository};
 use super::packages::packages;
+use super::tiny;
 
 /// A home folder with the plug-in, and `in`, `out` and `scripts` beside it. Krita's first start in a new home takes ten
 /// seconds, so each version's is kept for all tests here; they take turns anyway.
@@ -52,6 +53,9 @@ impl Desk {
             let source = repository().join("examples/photos").join(photo);
             fs::copy(source, desk.path("in").join(photo)).unwrap();
         }
+        // A text model that the scripts put to where the plugin finds it.
+        tiny::install(&desk.path("in"), "tiny", false);
+        tiny::set_side(&desk.path("in"), "tiny", 128);
         let scripts = repository().join("tests/hosts/krita");
         for entry in fs::read_dir(&scripts).unwrap() {
             let entry = entry.unwrap();
@@ -158,7 +162,7 @@ impl Desk {
 
 fn batch(editor: Editor) {
     on_desk(editor, |desk| {
-        let (status, said) = desk.runner("batch").end(120);
+        let (status, said) = desk.runner("batch").end(200);
         assert!(status.success(), "{said}");
         for (format, bits) in [("u8", 8), ("u16", 16), ("grey-u8", 8), ("wide-u16", 16)] {
             let color = desk.open(&format!("{format}-after.png")).color();

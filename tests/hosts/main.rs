@@ -9,4 +9,6 @@ mod gimp;
 mod krita;
 mod layers;
 mod packages;
+#[path = "../support/tiny.rs"]
+mod tiny;
 mod together;

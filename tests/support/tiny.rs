@@ -33,16 +33,14 @@ pub fn install(models: &Path, name: &str, inpainting: bool) {
     fs::write(tokenizer.join("merges.txt"), "#version: 0.2\n").unwrap();
 }
 
-/// Puts the decoder for previews into a folder of models.
-pub fn install_glance(models: &Path) {
-    let goldens = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity/goldens");
-    let file = "taesd_decoder.safetensors";
-    fs::create_dir_all(models.join("vae_approx")).unwrap();
-    fs::copy(
-        goldens.join("taesd").join(file),
-        models.join("vae_approx").join(file),
-    )
-    .unwrap();
+/// Says that an installed model was made for pictures of this side in pixels, a multiple of 64: smaller ones take less time,
+/// where a test cannot ask for a side.
+#[allow(dead_code, reason = "each test file uses its own part")]
+pub fn set_side(models: &Path, name: &str, side: u32) {
+    let file = models.join("models").join(name).join("unet/config.json");
+    let mut config: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    config["sample_size"] = (side / 8).into();
+    fs::write(file, config.to_string()).unwrap();
 }
 
 /// Gives a checkpoint's U-Net the first layer and the configuration of its inpainting twin.

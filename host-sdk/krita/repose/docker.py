@@ -53,6 +53,7 @@ class ReposeDocker(DockWidget):
         self.pose.asked.connect(self._begin_pose)
         self.erase.asked.connect(lambda options: self._begin(task.erase, options))
         self.pose.vector_asked.connect(self._read_vector)
+        self.pose.text.failed.connect(lambda sentence: self.bar.say(sentence, failed=True))
         self.bar.stop.connect(self.runner.stop)
         self.candidates.used.connect(self._use)
         self.runner.progressed.connect(self.bar.show_status)
@@ -73,6 +74,8 @@ class ReposeDocker(DockWidget):
         if tab == POSE and self._listed:
             # GIMP may have learned something meanwhile.
             self._refresh_subjects()
+        if tab == POSE:
+            self.pose.text.look()
         self._look()
 
     def _show_buttons(self):
@@ -127,7 +130,7 @@ class ReposeDocker(DockWidget):
         if seen == self._seen:
             return
         if seen[0] != self._pinned:
-            self.pose.view.set_pins([])
+            self.pose.forget_picture()
         self._seen, self._pinned = seen, seen[0]
         canvas = QRect(0, 0, document.width(), document.height())
         region = _around(chosen, canvas) if not chosen.isEmpty() else canvas

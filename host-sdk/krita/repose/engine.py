@@ -5,6 +5,7 @@ import ctypes
 import json
 import os
 import sys
+import threading
 from collections import namedtuple
 from ctypes import POINTER, byref, c_void_p
 
@@ -62,7 +63,7 @@ class Engine:
             raise Failure(message.format(path=path), abi.REPOSE_FILES)
         self.api = table.contents
         self.version = self.api.plugin_version.decode()
-        self._engine = c_void_p()
+        self._engine, self._replies = c_void_p(), []
         options = sized(abi.ReposeEngineOptions, library=library.encode() if library else None)
         self.call(self.api.engine_open, byref(options), byref(self._engine))
 
@@ -93,10 +94,45 @@ class Engine:
         self.call(self.api.library_command, self._engine, json.dumps(command).encode(), byref(answer))
         return json.loads(self.take(answer))
 
+    def library_later(self, **command):
+        """The same on a thread of its own, for commands that read many files: gives a Reply."""
+        self._replies = [reply for reply in self._replies if not reply.there()]
+        self._replies.append(Reply(lambda: self.library(**command)))
+        return self._replies[-1]
+
     def close(self):
         """Cancels what is at work and ends the thread."""
+        for reply in self._replies:
+            reply.wait()
         engine, self._engine = self._engine, c_void_p()
         self.api.engine_close(engine)
+
+
+class Reply:
+    """What a call will give that goes on beside the user interface."""
+
+    def __init__(self, call):
+        self._call, self._answer, self._failure = call, None, None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self):
+        try:
+            self._answer = self._call()
+        except Failure as failure:
+            self._failure = failure
+
+    def there(self):
+        return not self._thread.is_alive()
+
+    def wait(self):
+        self._thread.join()
+
+    def answer(self):
+        """The answer, once it is there; fails as the call has failed."""
+        if self._failure is not None:
+            raise self._failure
+        return self._answer
 
 
 class Job:

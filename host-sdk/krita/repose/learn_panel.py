@@ -6,7 +6,7 @@ from .words import _
 
 
 class LearnPanel(QWidget):
-    """Name, consent, edge, recipe; `asked` with the options of `task.learn`."""
+    """Name, consent, edge, recipe, words; `asked` with the options of `task.learn`."""
 
     asked = pyqtSignal(dict)
 
@@ -33,6 +33,14 @@ class LearnPanel(QWidget):
         self._edge.setCurrentIndex(max(0, self._edge.findData(settings.read("edge", "auto"))))
         self._recipe = QComboBox()
         self._recipe.addItem(_("Patch (embedded)"))
+        self._caption = QLineEdit()
+        self._caption.setObjectName("repose_caption")
+        self._caption.setPlaceholderText(_("such as: a teddy bear on a rock"))
+        self._word = QLineEdit()
+        self._word.setObjectName("repose_word")
+        self._word.setPlaceholderText(_("such as: teddy bear"))
+        for field in (self._caption, self._word):
+            field.setToolTip(_("For poses in words; English is understood best"))
         self.button = QPushButton(_("Learn"))
         self.button.setObjectName("repose_learn_button")
         self.button.clicked.connect(self._ask)
@@ -47,6 +55,8 @@ class LearnPanel(QWidget):
         form.addRow(_("Valid until (YYYY-MM-DD)"), self._expires)
         form.addRow(_("Edge"), self._edge)
         form.addRow(_("Recipe"), self._recipe)
+        form.addRow(_("The picture shows"), self._caption)
+        form.addRow(_("The subject is"), self._word)
         layout = QVBoxLayout(self)
         layout.addWidget(hint)
         layout.addLayout(form)
@@ -62,4 +72,6 @@ class LearnPanel(QWidget):
             "person_agrees": self._agrees.isChecked(),
             "expires": self._expires.text().strip() or None,
             "refine": self._edge.currentData(),
+            "caption": self._caption.text().strip(),
+            "word": self._word.text().strip(),
         })

@@ -2,12 +2,13 @@
 
 import math
 
-from . import settings
 from .erase_panel import Common
+from .fold import Fold
 from .pin_view import PinView
-from .qt import (QComboBox, QDoubleSpinBox, QFormLayout, QGridLayout, QHBoxLayout, QLabel, QLineEdit, QPushButton, Qt,
-                 QToolButton, QVBoxLayout, QWidget, pyqtSignal)
+from .qt import (QComboBox, QDoubleSpinBox, QFormLayout, QGridLayout, QHBoxLayout, QLabel, QLineEdit, QPushButton,
+                 QVBoxLayout, QWidget, pyqtSignal)
 from .subject_list import SubjectList
+from .text_part import TextPart
 from .words import _
 
 # Below every angle that can be asked for: the turn is left free.
@@ -54,13 +55,18 @@ class PosePanel(QWidget):
         buttons.addWidget(self.remove, 0, 0)
         buttons.addWidget(self.clear, 0, 1)
         buttons.addWidget(self.vector, 1, 0, 1, 2)
-        self._more_button = QToolButton()
-        self._more_button.setText(_("More"))
-        self._more_button.setAutoRaise(True)
-        self._more_button.setCheckable(True)
-        self._more_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self._more_button.toggled.connect(self._fold)
-        self._more = self._made_more()
+        self._prompt = QLineEdit()
+        self._prompt.setObjectName("repose_prompt")
+        self._prompt.setToolTip(_("With a prompt, a text model draws the pose; pins, if there are any, say roughly where. "
+                                  "Without one, pins bend the subject as it is."))
+        self.text = TextPart()
+        self.text.found.connect(self._show_words)
+        self.subjects.chosen.connect(lambda _name: self._show_words())
+        text_fold = Fold("text", _("Text model"), self.text)
+        text_fold.opened.connect(self.text.look)
+        prompt = QHBoxLayout()
+        prompt.addWidget(QLabel(_("Prompt")))
+        prompt.addWidget(self._prompt, 1)
         self.button = QPushButton(_("Re-pose"))
         self.button.setObjectName("repose_pose_button")
         self.button.clicked.connect(self._ask)
@@ -73,14 +79,14 @@ class PosePanel(QWidget):
         layout.addWidget(hint)
         layout.addWidget(self._pin_fields)
         layout.addLayout(buttons)
-        layout.addWidget(self._more_button)
-        layout.addWidget(self._more)
-        self._more_button.setChecked(settings.read("more", "0") == "1")
-        self._fold(self._more_button.isChecked())
+        layout.addLayout(prompt)
+        layout.addWidget(text_fold)
+        layout.addWidget(Fold("more", _("More"), self._made_more()))
         self._show_pin()
+        self._show_words()
 
     def _made_more(self):
-        """Placement, guide, engine, prompt and what an erase has too."""
+        """Placement, guide and what an erase has too."""
         self._move_x = _number(-100000.0, 100000.0, 0.0, 1.0, 1)
         self._move_y = _number(-100000.0, 100000.0, 0.0, 1.0, 1)
         for field in (self._move_x, self._move_y):
@@ -91,11 +97,6 @@ class PosePanel(QWidget):
         self._guide = QComboBox()
         self._guide.setToolTip(_("A layer with a rough edit of the subject in its new pose"))
         self.show_guides([])
-        self._engine = QComboBox()
-        self._engine.addItem(_("Patch (embedded)"))
-        self._prompt = QLineEdit()
-        self._prompt.setPlaceholderText(_("Needs a text model; the patch engine poses by pins."))
-        self._prompt.setToolTip(_("Needs a text model; the patch engine poses by pins."))
         self._common = Common("repose", 3)
         more = QWidget()
         form = QFormLayout(more)
@@ -106,8 +107,6 @@ class PosePanel(QWidget):
         form.addRow(_("Scale"), self._scale)
         form.addRow(_("Rotate"), self._rotate)
         form.addRow(_("Guide layer"), self._guide)
-        form.addRow(_("Engine"), self._engine)
-        form.addRow(_("Prompt"), self._prompt)
         self._common.add_to(form)
         return more
 
@@ -120,10 +119,23 @@ class PosePanel(QWidget):
             self._guide.addItem(name, uid)
         self._guide.setCurrentIndex(max(0, self._guide.findData(now)) if now is not None else 0)
 
-    def _fold(self, shown):
-        self._more.setVisible(shown)
-        self._more_button.setArrowType(Qt.ArrowType.DownArrow if shown else Qt.ArrowType.RightArrow)
-        settings.write("more", int(shown))
+    def forget_picture(self):
+        """Drops what was said about the picture that was shown before: its pins, and what it shows."""
+        self.view.set_pins([])
+        self.text.source.clear()
+
+    def _show_words(self):
+        """What the fields for words expect, as far as the models and the subject are known."""
+        word, caption = self.subjects.words()
+        if not self.text.ready:
+            self._prompt.setPlaceholderText("")
+        elif self.text.problem:
+            self._prompt.setPlaceholderText(_("Needs a text model; none was found."))
+        elif word:
+            self._prompt.setPlaceholderText(_("in English, with “{word}” in it").format(word=word))
+        else:
+            self._prompt.setPlaceholderText(_("such as: a teddy bear waving"))
+        self.text.source.setPlaceholderText(caption or _("such as: a teddy bear on a rock"))
 
     def _pins_changed(self):
         any_pin = bool(self.view.pins)
@@ -156,7 +168,8 @@ class PosePanel(QWidget):
             "subject": self.subjects.subject(),
             "pins": list(self.view.pins),
             "guide": self._guide.currentData(),
-            "prompt": self._prompt.text().strip() or None,
+            "prompt": self._prompt.text().strip(),
+            **self.text.values(),
             "move": (self._move_x.value(), self._move_y.value()),
             "scale": self._scale.value(),
             "angle": self._rotate.value(),

@@ -11,16 +11,16 @@ _MADE_WITH = next(base.__module__ for base in Krita.__mro__ if base.__name__ == 
 if _MADE_WITH.startswith("PyQt6"):
     from PyQt6.QtCore import QCoreApplication, QLocale, QObject, QPointF, QRect, QRectF, QSize, QTimer, Qt, pyqtSignal
     from PyQt6.QtGui import QBrush, QColor, QIcon, QImage, QPainter, QPen, QPixmap
-    from PyQt6.QtWidgets import (QAbstractItemView, QCheckBox, QComboBox, QDockWidget, QDoubleSpinBox, QFormLayout,
-                                 QGridLayout, QHBoxLayout, QLabel, QLineEdit, QListView, QListWidget, QListWidgetItem,
-                                 QMainWindow, QMenu, QProgressBar, QPushButton, QScrollArea, QSizePolicy, QSpinBox,
+    from PyQt6.QtWidgets import (QAbstractItemView, QCheckBox, QComboBox, QDockWidget, QDoubleSpinBox, QFileDialog,
+                                 QFormLayout, QGridLayout, QHBoxLayout, QLabel, QLineEdit, QListView, QListWidget,
+                                 QListWidgetItem, QMainWindow, QMenu, QProgressBar, QPushButton, QScrollArea, QSizePolicy, QSpinBox,
                                  QTabWidget, QToolButton, QVBoxLayout, QWidget)
 else:
     from PyQt5.QtCore import QCoreApplication, QLocale, QObject, QPointF, QRect, QRectF, QSize, QTimer, Qt, pyqtSignal
     from PyQt5.QtGui import QBrush, QColor, QIcon, QImage, QPainter, QPen, QPixmap
-    from PyQt5.QtWidgets import (QAbstractItemView, QCheckBox, QComboBox, QDockWidget, QDoubleSpinBox, QFormLayout,
-                                 QGridLayout, QHBoxLayout, QLabel, QLineEdit, QListView, QListWidget, QListWidgetItem,
-                                 QMainWindow, QMenu, QProgressBar, QPushButton, QScrollArea, QSizePolicy, QSpinBox,
+    from PyQt5.QtWidgets import (QAbstractItemView, QCheckBox, QComboBox, QDockWidget, QDoubleSpinBox, QFileDialog,
+                                 QFormLayout, QGridLayout, QHBoxLayout, QLabel, QLineEdit, QListView, QListWidget,
+                                 QListWidgetItem, QMainWindow, QMenu, QProgressBar, QPushButton, QScrollArea, QSizePolicy, QSpinBox,
                                  QTabWidget, QToolButton, QVBoxLayout, QWidget)
 
 __all__ = [name for name in dir() if name.startswith("Q") or name == "pyqtSignal"]

@@ -8,6 +8,7 @@ from .qt import (QAbstractItemView, QIcon, QImage, QListView, QListWidget, QList
 from .words import _
 
 _SIDE = 56
+_WORD, _CAPTION = int(Qt.ItemDataRole.UserRole), int(Qt.ItemDataRole.UserRole) + 1
 
 
 def _why_not(subject):
@@ -46,6 +47,11 @@ class SubjectList(QListWidget):
         """The name of the chosen subject; empty if there is none."""
         return self.currentItem().text() if self.currentItem() else ""
 
+    def words(self):
+        """What the chosen subject is called in words, and what its picture shows; empty if it is not known."""
+        item = self.currentItem()
+        return (item.data(_WORD) or item.text(), item.data(_CAPTION) or "") if item else ("", "")
+
     def paintEvent(self, event):  # noqa: N802, Qt calls it so
         super().paintEvent(event)
         if self.count() == 0:
@@ -62,6 +68,8 @@ class SubjectList(QListWidget):
         self.clear()
         for subject in shared().library(command="list")["subjects"]:
             item = QListWidgetItem(_icon(subject["thumbnail_png"]), subject["name"])
+            item.setData(_WORD, subject.get("word"))
+            item.setData(_CAPTION, subject.get("caption"))
             why_not = _why_not(subject)
             if why_not:
                 item.setFlags(item.flags() & ~(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable))

@@ -82,22 +82,34 @@ class Task:
             document.setActiveNode(node)
 
 
+def _text(words):
+    """A text for the plugin; None if there is nothing in it."""
+    return words.encode() if words else None
+
+
 def learn(document, name, consent, node=None, selection=None, person=False, person_agrees=False, expires=None,
-          refine="auto"):
-    """Begins to learn what is selected under a name."""
+          refine="auto", caption=None, word=None):
+    """Begins to learn what is selected under a name. For poses in words, `caption` says what the picture shows, and
+    `word` what the subject is."""
     node = paint_layer(document, node)
     chosen = needed_selection(document, selection)
     picture = picture_of(document, node)
     request = sized(abi.ReposeLearnRequest, refine=REFINE[refine], picture=pointer(picture.struct),
                     selection=pointer(chosen.struct), name=name.encode(), consent=consent.encode(),
-                    expires=expires.encode() if expires else None, person=person, person_agrees=person_agrees)
+                    expires=_text(expires), person=person, person_agrees=person_agrees, caption=_text(caption),
+                    word=_text(word))
     engine = shared()
     return Task(document, node, engine.submit(engine.api.job_learn, request), name)
 
 
 def repose(document, subject, pins=(), node=None, selection=None, guide=None, prompt=None, move=(0.0, 0.0), scale=1.0,
-           angle=0.0, seed=0, candidates=1, grow=0, version=0, refine="auto"):
-    """Begins to give a subject a new pose. `guide` is a layer with a rough edit."""
+           angle=0.0, seed=0, candidates=1, grow=0, version=0, refine="auto", model=None, negative=None, source=None,
+           sampler=None, strength=0.0, guidance=0.0, steps=0):
+    """Begins to give a subject a new pose. `guide` is a layer with a rough edit.
+
+    With a prompt, a text model draws the pose. What comes after `refine` is for it alone, as in ReposeText: `model` if
+    there are several, `negative` says what must not be seen, `source` what the picture shows now; None, 0: a good default.
+    """
     node = paint_layer(document, node)
     chosen = selection_of(selection if selection is not None else document.selection())
     picture = picture_of(document, node)
@@ -105,12 +117,16 @@ def repose(document, subject, pins=(), node=None, selection=None, guide=None, pr
     points = (abi.ReposePin * len(pins))(*(abi.ReposePin(*pin) for pin in pins))
     request = sized(abi.ReposePoseRequest, candidates=candidates, picture=pointer(picture.struct),
                     subject=subject.encode(), pin_count=len(pins), version=version,
-                    prompt=prompt.encode() if prompt else None, offset_x=move[0], offset_y=move[1], scale=scale,
+                    prompt=_text(prompt), offset_x=move[0], offset_y=move[1], scale=scale,
                     angle=angle, seed=seed, grow=grow, refine=REFINE[refine])
     if chosen:
         request.selection = pointer(chosen.struct)
     if painted:
         request.guide = pointer(painted.struct)
+    text = sized(abi.ReposeText, model=_text(model), negative=_text(negative), source=_text(source),
+                 sampler=_text(sampler), strength=strength, guidance=guidance, steps=steps)
+    if prompt and any((model, negative, source, sampler, strength, guidance, steps)):
+        request.text = pointer(text)
     if pins:
         request.pins = ctypes.cast(points, ctypes.POINTER(abi.ReposePin))
     engine = shared()

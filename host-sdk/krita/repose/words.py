@@ -28,6 +28,12 @@ STAGES = {
     "colours": _("colours"),
     "mesh": _("mesh"),
     "saving": _("saving"),
+    "waiting": _("waiting"),
+    "model": _("model"),
+    "encoding": _("encoding"),
+    "inverting": _("inverting"),
+    "sampling": _("sampling"),
+    "decoding": _("decoding"),
 }
 
 

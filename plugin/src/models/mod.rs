@@ -10,7 +10,6 @@
 //! `models` in that folder.
 
 pub mod command;
-mod glance;
 mod resolve;
 mod scan;
 mod settings;

@@ -15,13 +15,15 @@
 //! | `log` | `name?` (all), `limit?` (100) | `log`: a list of [`Row`](super::Row), oldest first |
 //! | `info` | | `info`: an [`Info`] |
 //!
-//! Thumbnails are PNG with transparency, at most 128 pixels a side, in base64. Times are UTC (RFC 3339).
+//! `caption` and `word` are left out where a subject has none. Thumbnails are PNG with transparency, at most 128 pixels a
+//! side, in base64. Times are UTC (RFC 3339).
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::SubjectWords;
 use super::card::{Card, Metrics, Source, tool};
 use super::consent::{Consent, today};
 use super::index::Entry;
@@ -96,6 +98,9 @@ pub struct Summary {
     pub created: Option<String>,
     /// Width and height of its crop in pixels.
     pub size: Option<[usize; 2]>,
+    /// What text models are told about it: `caption`, `word`.
+    #[serde(flatten)]
+    pub words: SubjectWords,
     /// Its consent now.
     pub consent: Option<ConsentNow>,
     /// PNG in base64.
@@ -146,6 +151,8 @@ pub struct Known {
     pub request_sha256: String,
     pub source: Source,
     pub rect: [usize; 4],
+    #[serde(flatten)]
+    pub words: SubjectWords,
     pub metrics: Metrics,
     pub consent: ConsentNow,
     pub tensors_bytes: u64,
@@ -366,6 +373,7 @@ fn summary(entry: Entry) -> Summary {
         newest,
         created: card.map(|c| c.provenance.created.clone()),
         size: card.map(|c| [c.rect[2], c.rect[3]]),
+        words: card.map(|c| c.words.clone()).unwrap_or_default(),
         consent: card.map(|c| consent_now(c.version, &c.consent, record.as_ref())),
         thumbnail_png: card.map(|c| c.thumbnail_png.clone()),
         problem: entry.problem.or(unreadable),
@@ -386,6 +394,7 @@ fn known(card: Card, record: Option<&Record>) -> Known {
         request_sha256: card.provenance.request_sha256,
         source: card.source,
         rect: card.rect,
+        words: card.words,
         metrics: card.metrics,
         tensors_bytes: card.tensors_bytes,
         tensors_sha256: card.tensors_sha256,

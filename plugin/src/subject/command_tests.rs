@@ -54,6 +54,8 @@ fn a_list_shows_name_versions_consent_and_thumbnail() {
     assert_eq!(bear["size"], json!([8, 6]));
     assert_eq!(bear["consent"]["statement"], consent().statement);
     assert_eq!(bear["consent"]["standing"], "valid");
+    assert_eq!(bear["caption"], "a thing of noise");
+    assert_eq!(bear["word"], "thing");
     assert!(
         bear["thumbnail_png"]
             .as_str()

@@ -136,17 +136,23 @@ impl Desk {
     /// Whether the library of subjects is whole, by the command line, and how many versions it has.
     #[track_caller]
     pub fn versions(&self) -> u64 {
+        let answer = self.subjects("verify");
+        assert_eq!(answer["verified"]["whole"], true, "{answer}");
+        answer["verified"]["versions"].as_u64().unwrap()
+    }
+
+    /// What the command line answers about the library of subjects.
+    #[track_caller]
+    pub fn subjects(&self, command: &str) -> serde_json::Value {
         let output = Command::new(example("repose"))
             .args(["--json", "--library"])
             .arg(self.home().join(".local/share/repose"))
-            .args(["subjects", "verify"])
+            .args(["subjects", command])
             .output()
             .unwrap();
         let text = String::from_utf8_lossy(&output.stdout);
-        let answer: serde_json::Value = serde_json::from_str(&text)
-            .unwrap_or_else(|e| panic!("{e}: {text}{}", String::from_utf8_lossy(&output.stderr)));
-        assert_eq!(answer["verified"]["whole"], true, "{answer}");
-        answer["verified"]["versions"].as_u64().unwrap()
+        serde_json::from_str(&text)
+            .unwrap_or_else(|e| panic!("{e}: {text}{}", String::from_utf8_lossy(&output.stderr)))
     }
 }
 

@@ -1,6 +1,7 @@
 """kritarunner: every pixel format from the photo to saved files and back; other models; stopping; refusals."""
 
 import os
+import shutil
 import struct
 import sys
 import traceback
@@ -9,8 +10,10 @@ import zlib
 
 from krita import InfoObject, Krita
 from repose import abi, colour, script, vector_pins
+from repose.engine import shared
 
-from common import HEAD, HOLD, SIDE, bear, check, everything, leaves, mask_of, out, photo, say, tree, union, write
+from common import (HEAD, HOLD, SIDE, bear, check, everything, inside, leaves, mask_of, out, photo, say, tree, union,
+                    write)
 
 SRGB, LINEAR = "sRGB-elle-V2-srgbtrc.icc", "sRGB-elle-V2-g10.icc"
 FORMATS = {
@@ -39,6 +42,7 @@ def __main__(_arguments):
         by_vector()
         stopped(selection)
         refused(selection)
+        in_words(selection)
         code = 0
     except BaseException:
         traceback.print_exc()
@@ -196,6 +200,35 @@ def by_vector():
     pins = [tuple(round(value) for value in pin[:4]) for pin in vector_pins.pins_of(layer, document)]
     check(pins == [(100, 200, 300, 250), (400, 300, 400, 300), (110, 120, 170, 120), (50, 65, 50, 65)], pins)
     document.close()
+
+
+def in_words(selection):
+    """A small random text model draws noise; what it may not touch must stay. It lies where the user's own models do."""
+    shutil.copytree(inside("models"), os.path.expanduser("~/.local/share/repose/models"))
+    document = photo()
+    layer = document.topLevelNodes()[0]
+    before = everything(document)
+    run(script.learn(document, "bear", "my own toy", node=layer, selection=selection, caption="a bear on a rock",
+                     word="teddy bear"))
+    bear_now = next(one for one in shared().library(command="list")["subjects"] if one["name"] == "bear")
+    check((bear_now["caption"], bear_now["word"]) == ("a bear on a rock", "teddy bear"), bear_now)
+    posed = script.repose(document, "bear", node=layer, selection=selection, prompt="a teddy bear waving",
+                          negative="blurred", sampler="ddim", strength=0.9, guidance=5.0, steps=2)
+    seen = []
+    for status in posed:
+        seen.append(status.stage)
+    check("sampling" in seen or "decoding" in seen, seen)
+    check('"stable-diffusion"' in posed.history and '"tiny"' in posed.history, posed.history)
+    document.waitForDone()
+    document.refreshProjection()
+    check(tree(document) == [["Background", "paintlayer", []],
+                             ["bear, re-posed", "paintlayer", [["Mask", "transparencymask", []]]]], tree(document))
+    touched, after = mask_of(posed.nodes[0]), everything(document)
+    changed = [i for i in range(SIDE * SIDE) if before[4 * i:4 * i + 4] != after[4 * i:4 * i + 4]]
+    outside = sum(not touched[i] for i in changed)
+    check(outside == 0 and len(changed) > 5000, outside, "of", len(changed), "changed pixels are outside the mask")
+    document.close()
+    shutil.rmtree(os.path.expanduser("~/.local/share/repose/models"))
 
 
 def stopped(selection):

@@ -1,13 +1,11 @@
 //! TAESD: a small decoder whose pictures are good enough to watch a run by.
 
-use std::path::Path;
-
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 
 use super::check_latents;
 use crate::engine::stable_diffusion::config::TaesdConfig;
 use crate::engine::stable_diffusion::nn::Conv2d;
-use crate::engine::stable_diffusion::weights::{Weights, taesd};
+use crate::engine::stable_diffusion::weights::Weights;
 use crate::{Result, kernels};
 
 /// The decoder of diffusers' `AutoencoderTiny`.
@@ -56,16 +54,7 @@ impl Taesd {
         })
     }
 
-    /// Opens a decoder's file, see [`weights::taesd`](crate::engine::stable_diffusion::weights::taesd).
-    ///
-    /// # Errors
-    /// `Files` if it is damaged or another network's.
-    pub fn open(path: &Path, device: &Device) -> Result<Self> {
-        let part = taesd::open(path)?;
-        Self::new(&part.config, &part.weights(device))
-    }
-
-    /// Decodes latents, scaled as the U-Net knows them, to pictures with values of about -1 to 1, as diffusers gives them.
+    /// Decodes latents, scaled as the U-Net knows them, to pictures with values of about 0 to 1.
     ///
     /// # Errors
     /// `Caller` if the shape does not fit.
@@ -84,7 +73,6 @@ impl Taesd {
                 }
             };
         }
-        // Its authors' values go from 0 to 1.
-        Ok(x.affine(2.0, -1.0)?)
+        Ok(x)
     }
 }
