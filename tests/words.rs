@@ -200,6 +200,21 @@ fn a_run_shows_itself_and_stops_within_a_step() {
 }
 
 #[test]
+fn a_model_that_is_not_whole_stands_in_nobodys_way() {
+    let scene = Scene::new(128, 96);
+    let (engine, folder) = learned(&scene, false);
+    let models = folder.path().join("words");
+    tiny::install(&models, "half-downloaded", false);
+    let unet = models.join("models/half-downloaded/unet");
+    std::fs::remove_file(unet.join("diffusion_pytorch_model.safetensors")).unwrap();
+    assert!(changed(&scene, &done(&engine, &pose(&scene))) > 300);
+    tiny::install(&models, "whole", false);
+    let error = failed(&engine, &pose(&scene));
+    assert_eq!(error.kind, ErrorKind::Caller, "{error}");
+    assert!(error.message.contains("tiny, whole"), "{error}");
+}
+
+#[test]
 fn what_cannot_be_done_is_said() {
     let scene = Scene::new(128, 96);
     let (engine, folder) = learned(&scene, false);

@@ -62,19 +62,22 @@ enum Activation {
 /// The function and its slope.
 #[inline(always)]
 fn activate<S: Simd>(simd: S, which: Activation, x: S::f32s) -> (S::f32s, S::f32s) {
-    let one = simd.splat_f32s(1.0);
-    let gate = |factor: f32| {
-        let factor = simd.splat_f32s(factor);
-        let gate = vector::sigmoid(simd, simd.mul_f32s(x, factor));
-        let value = simd.mul_f32s(x, gate);
-        let rise = simd.mul_f32s(simd.mul_f32s(factor, value), simd.sub_f32s(one, gate));
-        (value, simd.add_f32s(gate, rise))
-    };
     match which {
-        Activation::Silu => gate(1.0),
-        Activation::QuickGelu => gate(1.702),
+        Activation::Silu => gate(simd, x, 1.0),
+        Activation::QuickGelu => gate(simd, x, 1.702),
         Activation::Gelu => gelu(simd, x),
     }
+}
+
+/// x · sigmoid(factor · x) and its slope.
+#[inline(always)]
+fn gate<S: Simd>(simd: S, x: S::f32s, factor: f32) -> (S::f32s, S::f32s) {
+    let factor = simd.splat_f32s(factor);
+    let gate = vector::sigmoid(simd, simd.mul_f32s(x, factor));
+    let value = simd.mul_f32s(x, gate);
+    let left = simd.sub_f32s(simd.splat_f32s(1.0), gate);
+    let rise = simd.mul_f32s(simd.mul_f32s(factor, value), left);
+    (value, simd.add_f32s(gate, rise))
 }
 
 #[inline(always)]
@@ -122,11 +125,16 @@ impl WithSimd for Map<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        vector::steps(simd, self.y.len(), |at| {
-            let x = simd.partial_load_f32s(&self.x[at.clone()]);
-            let (value, _) = activate(simd, self.which, x);
-            simd.partial_store_f32s(&mut self.y[at], value);
-        });
+        vector::steps(
+            simd,
+            self.y.len(),
+            #[inline(always)]
+            |at| {
+                let x = simd.partial_load_f32s(&self.x[at.clone()]);
+                let (value, _) = activate(simd, self.which, x);
+                simd.partial_store_f32s(&mut self.y[at], value);
+            },
+        );
     }
 }
 
@@ -142,12 +150,17 @@ impl WithSimd for Slopes<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        vector::steps(simd, self.dx.len(), |at| {
-            let x = simd.partial_load_f32s(&self.x[at.clone()]);
-            let dy = simd.partial_load_f32s(&self.dy[at.clone()]);
-            let (_, slope) = activate(simd, self.which, x);
-            simd.partial_store_f32s(&mut self.dx[at], simd.mul_f32s(dy, slope));
-        });
+        vector::steps(
+            simd,
+            self.dx.len(),
+            #[inline(always)]
+            |at| {
+                let x = simd.partial_load_f32s(&self.x[at.clone()]);
+                let dy = simd.partial_load_f32s(&self.dy[at.clone()]);
+                let (_, slope) = activate(simd, self.which, x);
+                simd.partial_store_f32s(&mut self.dx[at], simd.mul_f32s(dy, slope));
+            },
+        );
     }
 }
 
@@ -202,12 +215,17 @@ impl WithSimd for Gate<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        vector::steps(simd, self.y.len(), |at| {
-            let h = simd.partial_load_f32s(&self.h[at.clone()]);
-            let g = simd.partial_load_f32s(&self.g[at.clone()]);
-            let (value, _) = gelu(simd, g);
-            simd.partial_store_f32s(&mut self.y[at], simd.mul_f32s(h, value));
-        });
+        vector::steps(
+            simd,
+            self.y.len(),
+            #[inline(always)]
+            |at| {
+                let h = simd.partial_load_f32s(&self.h[at.clone()]);
+                let g = simd.partial_load_f32s(&self.g[at.clone()]);
+                let (value, _) = gelu(simd, g);
+                simd.partial_store_f32s(&mut self.y[at], simd.mul_f32s(h, value));
+            },
+        );
     }
 }
 
@@ -224,14 +242,19 @@ impl WithSimd for GateSlopes<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        vector::steps(simd, self.dy.len(), |at| {
-            let h = simd.partial_load_f32s(&self.h[at.clone()]);
-            let g = simd.partial_load_f32s(&self.g[at.clone()]);
-            let dy = simd.partial_load_f32s(&self.dy[at.clone()]);
-            let (value, slope) = gelu(simd, g);
-            simd.partial_store_f32s(&mut self.dh[at.clone()], simd.mul_f32s(dy, value));
-            let dg = simd.mul_f32s(simd.mul_f32s(dy, h), slope);
-            simd.partial_store_f32s(&mut self.dg[at], dg);
-        });
+        vector::steps(
+            simd,
+            self.dy.len(),
+            #[inline(always)]
+            |at| {
+                let h = simd.partial_load_f32s(&self.h[at.clone()]);
+                let g = simd.partial_load_f32s(&self.g[at.clone()]);
+                let dy = simd.partial_load_f32s(&self.dy[at.clone()]);
+                let (value, slope) = gelu(simd, g);
+                simd.partial_store_f32s(&mut self.dh[at.clone()], simd.mul_f32s(dy, value));
+                let dg = simd.mul_f32s(simd.mul_f32s(dy, h), slope);
+                simd.partial_store_f32s(&mut self.dg[at], dg);
+            },
+        );
     }
 }

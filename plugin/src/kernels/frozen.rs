@@ -8,7 +8,16 @@ use candle_core::{DType, Device, Result, Tensor, bail};
 use half::{bf16, f16};
 
 /// Where the bytes of weights live: a mapped file, or memory.
-pub type Bytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
+pub type Bytes = Arc<dyn Source>;
+
+/// Memory that holds weights and never changes.
+pub trait Source: AsRef<[u8]> + Send + Sync {
+    /// Tells that these bytes are not needed for a while. Their values stay; a mapped file leaves the process's memory until
+    /// they are read again.
+    fn rest(&self, _range: Range<usize>) {}
+}
+
+impl Source for Vec<u8> {}
 
 /// A frozen weight in its storage type (`f32`, `f16` or `bf16`), stored once and shared by clones.
 ///
@@ -106,6 +115,11 @@ impl Frozen {
         )
     }
 
+    /// Tells that these values are not needed for a while.
+    pub fn rest(&self) {
+        self.bytes.rest(self.range.clone());
+    }
+
     /// Sizes, outermost first.
     pub fn shape(&self) -> &[usize] {
         &self.shape
@@ -162,6 +176,8 @@ impl Frozen {
         Ok(tensor)
     }
 }
+
+impl Source for Words {}
 
 impl fmt::Debug for Frozen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

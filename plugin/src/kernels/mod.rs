@@ -28,7 +28,7 @@ mod weight;
 pub use activation::{geglu, gelu_erf, quick_gelu, silu};
 pub use attention::attention;
 pub use conv::conv2d;
-pub use frozen::{Bytes, Frozen, Values};
+pub use frozen::{Bytes, Frozen, Source, Values};
 pub use linear::linear;
 pub use norm::{group_norm, layer_norm};
 pub use upsample::upsample_nearest_2x;

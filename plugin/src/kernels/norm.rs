@@ -198,14 +198,19 @@ impl WithSimd for Normalise<'_> {
             let factor = group.weight[c] * scale;
             let offset = simd.splat_f32s(group.bias[c] - mean * factor);
             let factor = simd.splat_f32s(factor);
-            vector::steps(simd, y.len(), |at| {
-                let x = simd.partial_load_f32s(&x[at.clone()]);
-                let mut z = simd.mul_add_f32s(x, factor, offset);
-                if group.silu {
-                    z = simd.mul_f32s(z, vector::sigmoid(simd, z));
-                }
-                simd.partial_store_f32s(&mut y[at], z);
-            });
+            vector::steps(
+                simd,
+                y.len(),
+                #[inline(always)]
+                |at| {
+                    let x = simd.partial_load_f32s(&x[at.clone()]);
+                    let mut z = simd.mul_add_f32s(x, factor, offset);
+                    if group.silu {
+                        z = simd.mul_f32s(z, vector::sigmoid(simd, z));
+                    }
+                    simd.partial_store_f32s(&mut y[at], z);
+                },
+            );
         }
     }
 }
@@ -232,16 +237,23 @@ impl WithSimd for Pull<'_> {
             let weight = simd.splat_f32s(group.weight[c]);
             let bias = simd.splat_f32s(group.bias[c]);
             let (x, dy) = (&self.x[at..at + dx.len()], &self.dy[at..at + dx.len()]);
-            let sums = pull(simd, (mean, scale), x, dx, |at, standard| {
-                let mut pull = simd.partial_load_f32s(&dy[at]);
-                if group.silu {
-                    let z = simd.mul_add_f32s(standard, weight, bias);
-                    let gate = vector::sigmoid(simd, z);
-                    let rise = simd.mul_add_f32s(z, simd.sub_f32s(one, gate), one);
-                    pull = simd.mul_f32s(pull, simd.mul_f32s(gate, rise));
-                }
-                simd.mul_f32s(pull, weight)
-            });
+            let sums = pull(
+                simd,
+                (mean, scale),
+                x,
+                dx,
+                #[inline(always)]
+                |at, standard| {
+                    let mut pull = simd.partial_load_f32s(&dy[at]);
+                    if group.silu {
+                        let z = simd.mul_add_f32s(standard, weight, bias);
+                        let gate = vector::sigmoid(simd, z);
+                        let rise = simd.mul_add_f32s(z, simd.sub_f32s(one, gate), one);
+                        pull = simd.mul_f32s(pull, simd.mul_f32s(gate, rise));
+                    }
+                    simd.mul_f32s(pull, weight)
+                },
+            );
             pulls += sums.0;
             turns += sums.1;
         }
@@ -261,15 +273,20 @@ fn pull<S: Simd>(
 ) -> (f64, f64) {
     let (mean, scale) = (simd.splat_f32s(mean), simd.splat_f32s(scale));
     let (mut pulls, mut turns) = (simd.splat_f32s(0.0), simd.splat_f32s(0.0));
-    vector::steps(simd, dx.len(), |at| {
-        let x = simd.partial_load_f32s(&x[at.clone()]);
-        let standard = simd.mul_f32s(simd.sub_f32s(x, mean), scale);
-        // Beyond a row's end the gradient loads as zero.
-        let pull = gradient(at.clone(), standard);
-        pulls = simd.add_f32s(pulls, pull);
-        turns = simd.mul_add_f32s(pull, standard, turns);
-        simd.partial_store_f32s(&mut dx[at], pull);
-    });
+    vector::steps(
+        simd,
+        dx.len(),
+        #[inline(always)]
+        |at| {
+            let x = simd.partial_load_f32s(&x[at.clone()]);
+            let standard = simd.mul_f32s(simd.sub_f32s(x, mean), scale);
+            // Beyond a row's end the gradient loads as zero.
+            let pull = gradient(at.clone(), standard);
+            pulls = simd.add_f32s(pulls, pull);
+            turns = simd.mul_add_f32s(pull, standard, turns);
+            simd.partial_store_f32s(&mut dx[at], pull);
+        },
+    );
     (
         f64::from(simd.reduce_sum_f32s(pulls)),
         f64::from(simd.reduce_sum_f32s(turns)),
@@ -290,12 +307,17 @@ fn settle<S: Simd>(
     let (mean, pulls) = (simd.splat_f32s(mean), simd.splat_f32s(pulls));
     let along = simd.splat_f32s(-turns * scale);
     let scale = simd.splat_f32s(scale);
-    vector::steps(simd, dx.len(), |at| {
-        let x = simd.sub_f32s(simd.partial_load_f32s(&x[at.clone()]), mean);
-        let pull = simd.sub_f32s(simd.partial_load_f32s(&dx[at.clone()]), pulls);
-        let pull = simd.mul_f32s(scale, simd.mul_add_f32s(x, along, pull));
-        simd.partial_store_f32s(&mut dx[at], pull);
-    });
+    vector::steps(
+        simd,
+        dx.len(),
+        #[inline(always)]
+        |at| {
+            let x = simd.sub_f32s(simd.partial_load_f32s(&x[at.clone()]), mean);
+            let pull = simd.sub_f32s(simd.partial_load_f32s(&dx[at.clone()]), pulls);
+            let pull = simd.mul_f32s(scale, simd.mul_add_f32s(x, along, pull));
+            simd.partial_store_f32s(&mut dx[at], pull);
+        },
+    );
 }
 
 struct LayerNorm {
@@ -347,12 +369,19 @@ impl WithSimd for Rows<'_> {
         for (y, x) in rows.zip(self.x.chunks_exact(weight.len())) {
             let (mean, scale) = standard(simd, x, self.norm.eps);
             let (mean, scale) = (simd.splat_f32s(mean), simd.splat_f32s(scale));
-            vector::steps(simd, y.len(), |at| {
-                let load = |from: &[f32]| simd.partial_load_f32s(&from[at.clone()]);
-                let standard = simd.mul_f32s(simd.sub_f32s(load(x), mean), scale);
-                let z = simd.mul_add_f32s(standard, load(weight), load(bias));
-                simd.partial_store_f32s(&mut y[at.clone()], z);
-            });
+            vector::steps(
+                simd,
+                y.len(),
+                #[inline(always)]
+                |at| {
+                    let x = simd.partial_load_f32s(&x[at.clone()]);
+                    let weight = simd.partial_load_f32s(&weight[at.clone()]);
+                    let bias = simd.partial_load_f32s(&bias[at.clone()]);
+                    let standard = simd.mul_f32s(simd.sub_f32s(x, mean), scale);
+                    let z = simd.mul_add_f32s(standard, weight, bias);
+                    simd.partial_store_f32s(&mut y[at.clone()], z);
+                },
+            );
         }
     }
 }
@@ -374,10 +403,17 @@ impl WithSimd for RowsPull<'_> {
         let rows = self.dx.chunks_exact_mut(n).zip(self.x.chunks_exact(n));
         for ((dx, x), dy) in rows.zip(self.dy.chunks_exact(n)) {
             let moments = standard(simd, x, self.norm.eps);
-            let sums = pull(simd, moments, x, dx, |at, _| {
-                let dy = simd.partial_load_f32s(&dy[at.clone()]);
-                simd.mul_f32s(dy, simd.partial_load_f32s(&weight[at]))
-            });
+            let sums = pull(
+                simd,
+                moments,
+                x,
+                dx,
+                #[inline(always)]
+                |at, _| {
+                    let dy = simd.partial_load_f32s(&dy[at.clone()]);
+                    simd.mul_f32s(dy, simd.partial_load_f32s(&weight[at]))
+                },
+            );
             settle(simd, moments, sums, x, dx);
         }
     }

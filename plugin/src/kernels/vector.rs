@@ -10,16 +10,22 @@ pub fn run<W: WithSimd>(work: W) -> W::Output {
 /// exp(x) to about 1 ulp between −87 and 88; held at their values beyond.
 #[inline(always)]
 pub fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
-    let all = |value: f32| simd.splat_f32s(value);
-    let x = simd.max_f32s(simd.min_f32s(x, all(88.0)), all(-87.3));
+    let x = simd.max_f32s(
+        simd.min_f32s(x, simd.splat_f32s(88.0)),
+        simd.splat_f32s(-87.3),
+    );
     // Adding 1.5 · 2²³ rounds to a whole number and leaves it in the low bits.
-    let shifted = simd.mul_add_f32s(x, all(std::f32::consts::LOG2_E), all(12_582_912.0));
-    let whole = simd.sub_f32s(shifted, all(12_582_912.0));
+    let shifted = simd.mul_add_f32s(
+        x,
+        simd.splat_f32s(std::f32::consts::LOG2_E),
+        simd.splat_f32s(12_582_912.0),
+    );
+    let whole = simd.sub_f32s(shifted, simd.splat_f32s(12_582_912.0));
     // ln 2 in two parts, the first of which has few digits (Cody and Waite).
-    let rest = simd.mul_add_f32s(whole, all(-0.693_359_4), x);
-    let rest = simd.mul_add_f32s(whole, all(2.121_944_4e-4), rest);
+    let rest = simd.mul_add_f32s(whole, simd.splat_f32s(-0.693_359_4), x);
+    let rest = simd.mul_add_f32s(whole, simd.splat_f32s(2.121_944_4e-4), rest);
     // The polynomial of Cephes' expf.
-    let mut sum = all(1.987_569_1e-4);
+    let mut sum = simd.splat_f32s(1.987_569_1e-4);
     for factor in [
         1.398_2e-3,
         8.333_452e-3,
@@ -27,12 +33,12 @@ pub fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
         1.666_666_5e-1,
         0.5,
     ] {
-        sum = simd.mul_add_f32s(sum, rest, all(factor));
+        sum = simd.mul_add_f32s(sum, rest, simd.splat_f32s(factor));
     }
     let sum = simd.mul_add_f32s(
         sum,
         simd.mul_f32s(rest, rest),
-        simd.add_f32s(rest, all(1.0)),
+        simd.add_f32s(rest, simd.splat_f32s(1.0)),
     );
     let bits = simd.transmute_u32s_f32s(shifted);
     let exponent = simd.wrapping_dyn_shl_u32s(bits, simd.splat_u32s(23));
@@ -50,24 +56,32 @@ pub fn sigmoid<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
 /// The normal distribution function Φ(x), within 1e-7, and exp(−x²/2) (Abramowitz and Stegun, 7.1.26).
 #[inline(always)]
 pub fn normal<S: Simd>(simd: S, x: S::f32s) -> (S::f32s, S::f32s) {
-    let all = |value: f32| simd.splat_f32s(value);
-    let place = simd.mul_f32s(simd.abs_f32s(x), all(std::f32::consts::FRAC_1_SQRT_2));
-    let t = simd.div_f32s(
-        all(1.0),
-        simd.mul_add_f32s(place, all(0.327_591_1), all(1.0)),
+    let place = simd.mul_f32s(
+        simd.abs_f32s(x),
+        simd.splat_f32s(std::f32::consts::FRAC_1_SQRT_2),
     );
-    let mut sum = all(1.061_405_4);
+    let t = simd.div_f32s(
+        simd.splat_f32s(1.0),
+        simd.mul_add_f32s(place, simd.splat_f32s(0.327_591_1), simd.splat_f32s(1.0)),
+    );
+    let mut sum = simd.splat_f32s(1.061_405_4);
     for factor in [-1.453_152, 1.421_413_7, -0.284_496_72, 0.254_829_6] {
-        sum = simd.mul_add_f32s(sum, t, all(factor));
+        sum = simd.mul_add_f32s(sum, t, simd.splat_f32s(factor));
     }
     let bell = exp(simd, simd.neg_f32s(simd.mul_f32s(place, place)));
-    let tail = simd.mul_f32s(all(0.5), simd.mul_f32s(simd.mul_f32s(sum, t), bell));
-    let left = simd.less_than_f32s(x, all(0.0));
+    let tail = simd.mul_f32s(
+        simd.splat_f32s(0.5),
+        simd.mul_f32s(simd.mul_f32s(sum, t), bell),
+    );
+    let left = simd.less_than_f32s(x, simd.splat_f32s(0.0));
     (
-        simd.select_f32s(left, tail, simd.sub_f32s(all(1.0), tail)),
+        simd.select_f32s(left, tail, simd.sub_f32s(simd.splat_f32s(1.0), tail)),
         bell,
     )
 }
+
+// Closures do not inherit an instruction set: in here each needs `inline(always)`, or it calls every intrinsic as a
+// function, which is several times slower.
 
 /// Calls `each` with the places of whole vectors in `length` values, then with that of the rest: start and length.
 #[inline(always)]
@@ -89,12 +103,19 @@ pub fn moments<S: Simd>(simd: S, x: &[f32]) -> (f64, f64) {
     let (mut count, mut mean, mut spread) = (0.0f64, 0.0f64, 0.0f64);
     for piece in x.chunks(2048) {
         let n = piece.len() as f64;
-        let own = f64::from(total(simd, piece, |v| v, |v| v)) / n;
+        let own = f64::from(total(
+            simd,
+            piece,
+            #[inline(always)]
+            |v| v,
+            |v| v,
+        )) / n;
         let middle = own as f32;
         let middles = simd.splat_f32s(middle);
         let around = total(
             simd,
             piece,
+            #[inline(always)]
             |v| {
                 let off = simd.sub_f32s(v, middles);
                 simd.mul_f32s(off, off)

@@ -7,7 +7,7 @@ use super::text::Prompt;
 use super::weights::Options;
 use super::weights::embedding::Embedding;
 use super::weights::lora::Lora;
-use crate::models::{Kind, Models};
+use crate::models::{Care, Found, Kind, Models, verify};
 use crate::{Error, Result};
 
 /// Opens one engine's text models, and keeps the last.
@@ -54,9 +54,16 @@ impl Cache {
         Ok(&self.loaded.insert((path, model)).1)
     }
 
-    /// The only checkpoint there is.
+    /// The only checkpoint there is, or the only one among several that can be used.
     fn only(&self) -> Result<PathBuf> {
-        let found = self.models.find(Kind::Checkpoint)?;
+        let mut found = self.models.find(Kind::Checkpoint)?;
+        if found.len() > 1 {
+            let whole = |f: &Found| verify(&f.path, Care::Quick).is_ok_and(|v| v.problem.is_none());
+            let whole: Vec<Found> = found.iter().filter(|f| whole(f)).cloned().collect();
+            if !whole.is_empty() {
+                found = whole;
+            }
+        }
         match found.as_slice() {
             [only] => Ok(only.path.clone()),
             [] => Err(Error::refused(

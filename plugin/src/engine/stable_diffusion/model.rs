@@ -27,7 +27,7 @@ pub struct Model {
     vae: Vae,
     taesd: Option<Taesd>,
     schedule: Schedule,
-    /// The same for every empty negative prompt of SDXL: zeros instead of its encoding.
+    /// See [`Checkpoint::zeros_for_empty`].
     zeros_for_empty: bool,
     learned: Vec<Embedding>,
 }
@@ -118,7 +118,7 @@ impl Model {
             vae: Vae::new(&checkpoint.vae.config, &checkpoint.vae.weights(device))?,
             taesd: None,
             schedule: Schedule::new(&checkpoint.scheduler)?,
-            zeros_for_empty: checkpoint.family == Family::Sdxl,
+            zeros_for_empty: checkpoint.zeros_for_empty,
             learned: Vec::new(),
         })
     }
@@ -291,6 +291,8 @@ impl Model {
     /// # Errors
     /// As [`encode`](Self::encode).
     pub fn decode(&self, latents: &Tensor, step: &mut dyn FnMut() -> Result<()>) -> Result<Tensor> {
+        // Decoding takes as much memory as the U-Net's weights, which have nothing to do meanwhile.
+        self.unet.weights().rest();
         let latents = self.vae.unscale(latents)?;
         self.vae.decode_tiled(&latents, self.tiling(), step)
     }

@@ -148,24 +148,25 @@ fn scale<S: Simd>(simd: S, scores: &mut [f32], by: f32, mask: Option<&[f32]>) ->
     rest.iter().fold(top, |top, v| top.max(*v))
 }
 
+#[inline(always)]
+fn weight<S: Simd>(simd: S, score: S::f32s, top: S::f32s) -> S::f32s {
+    let off = simd.sub_f32s(score, top);
+    let faint = simd.less_than_f32s(off, simd.splat_f32s(FAINT));
+    simd.select_f32s(faint, simd.splat_f32s(0.0), vector::exp(simd, off))
+}
+
 /// exp(score − top), and its sum.
 #[inline(always)]
 fn weigh<S: Simd>(simd: S, scores: &mut [f32], top: f32) -> f32 {
-    let (tops, faint) = (simd.splat_f32s(top), simd.splat_f32s(FAINT));
-    let zero = simd.splat_f32s(0.0);
-    let weight = |score| {
-        let off = simd.sub_f32s(score, tops);
-        let weight = vector::exp(simd, off);
-        simd.select_f32s(simd.less_than_f32s(off, faint), zero, weight)
-    };
+    let tops = simd.splat_f32s(top);
     let (vectors, rest) = S::as_mut_simd_f32s(scores);
-    let mut sum = zero;
+    let mut sum = simd.splat_f32s(0.0);
     for v in vectors {
-        *v = weight(*v);
+        *v = weight(simd, *v, tops);
         sum = simd.add_f32s(sum, *v);
     }
     if !rest.is_empty() {
-        let weights = weight(simd.partial_load_f32s(rest));
+        let weights = weight(simd, simd.partial_load_f32s(rest), tops);
         simd.partial_store_f32s(rest, weights);
     }
     simd.reduce_sum_f32s(sum) + rest.iter().sum::<f32>()

@@ -102,6 +102,8 @@ pub struct Checkpoint {
     pub text_encoders: Vec<Part<ClipConfig>>,
     /// The noise schedule and what is predicted.
     pub scheduler: SchedulerConfig,
+    /// Whether an empty negative prompt is zeros instead of its encoding (`force_zeros_for_empty_prompt`).
+    pub zeros_for_empty: bool,
     /// Folders with `vocab.json` and `merges.txt`, one for each text encoder that has its own.
     pub tokenizers: Vec<Option<PathBuf>>,
 }

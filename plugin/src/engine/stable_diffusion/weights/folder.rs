@@ -70,6 +70,7 @@ pub fn open(folder: &Path, options: &Options) -> Result<Checkpoint> {
         },
         text_encoders,
         scheduler: configs.scheduler,
+        zeros_for_empty: configs.zeros_for_empty,
         tokenizers,
     })
 }
@@ -84,6 +85,8 @@ pub struct Configs {
     pub text: Vec<(&'static str, ClipConfig)>,
     /// `scheduler/scheduler_config.json`
     pub scheduler: SchedulerConfig,
+    /// `force_zeros_for_empty_prompt` of `model_index.json`, which only SDXL knows.
+    pub zeros_for_empty: bool,
 }
 
 impl Configs {
@@ -110,8 +113,15 @@ impl Configs {
         let (vae, source) = config("vae/config.json")?;
         let vae = VaeConfig::from_json(&vae, &source)?;
         let (scheduler, source) = config("scheduler/scheduler_config.json")?;
-        let scheduler = SchedulerConfig::from_json(&scheduler, &source)?;
+        let mut scheduler = SchedulerConfig::from_json(&scheduler, &source)?;
         let two = unet.addition_embed_type == Some(AdditionEmbed::TextTime);
+        if !two {
+            // Older files lack it; diffusers' pipelines for 1.x and 2.x set it whatever the file says.
+            scheduler.steps_offset = 1;
+        }
+        // As diffusers' SDXL pipeline has it where the file is silent.
+        let zeros = index["force_zeros_for_empty_prompt"].as_bool();
+        let zeros_for_empty = two && zeros.unwrap_or(true);
         let names: &[&str] = if two {
             &["text_encoder", "text_encoder_2"]
         } else {
@@ -127,6 +137,7 @@ impl Configs {
             vae,
             text,
             scheduler,
+            zeros_for_empty,
         })
     }
 
@@ -290,4 +301,54 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 fn json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
     serde_json::from_slice(&read(path)?)
         .map_err(|e| Error::files(format!("{} cannot be used: {e}", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::stable_diffusion::weights::testing::golden;
+
+    /// A golden's configurations with fields changed in one of them.
+    fn changed(family: &str, file: &str, fields: &[(&str, Value)]) -> Configs {
+        let folder = tempfile::tempdir().expect("a folder");
+        let from = golden(&format!("{family}/checkpoint"));
+        for name in [
+            "model_index.json",
+            "unet/config.json",
+            "vae/config.json",
+            "scheduler/scheduler_config.json",
+            "text_encoder/config.json",
+            "text_encoder_2/config.json",
+        ] {
+            let Ok(mut text) = fs::read_to_string(from.join(name)) else {
+                continue;
+            };
+            if name == file {
+                let mut json: Value = serde_json::from_str(&text).expect("JSON");
+                for (field, value) in fields {
+                    json[*field] = value.clone();
+                }
+                text = json.to_string();
+            }
+            let to = folder.path().join(name);
+            fs::create_dir_all(to.parent().expect("a parent")).expect("a folder");
+            fs::write(to, text).expect("written");
+        }
+        Configs::read(folder.path()).expect("configurations")
+    }
+
+    #[test]
+    fn what_diffusers_pipelines_set_is_set_here() {
+        let file = "scheduler/scheduler_config.json";
+        let offset = [("steps_offset", Value::from(0))];
+        assert_eq!(changed("sd15", file, &offset).scheduler.steps_offset, 1);
+        assert_eq!(changed("sd21", file, &offset).scheduler.steps_offset, 1);
+        assert_eq!(changed("sdxl", file, &offset).scheduler.steps_offset, 0);
+        let zeros = |family: &str, value: Value| {
+            let fields = [("force_zeros_for_empty_prompt", value)];
+            changed(family, "model_index.json", &fields).zeros_for_empty
+        };
+        assert!(zeros("sdxl", Value::from(true)) && zeros("sdxl", Value::Null));
+        assert!(!zeros("sdxl", Value::from(false)) && !zeros("sd15", Value::from(true)));
+    }
 }

@@ -106,6 +106,11 @@ impl Weights {
         Ok(found.clone())
     }
 
+    /// Tells that the network's weights are not needed for a while: mapped ones leave the process's memory until then.
+    pub fn rest(&self) {
+        self.network.tensors.values().for_each(Frozen::rest);
+    }
+
     /// The shape of a weight of this module; `None` if there is none of this name.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
         self.network

@@ -86,7 +86,11 @@ pub fn family(store: &Store) -> Result<Family> {
     )))
 }
 
-fn from_store(store: &Store, options: &Options) -> Result<Checkpoint> {
+/// A checkpoint from its opened file.
+///
+/// # Errors
+/// See [`Checkpoint::open`].
+pub fn from_store(store: &Store, options: &Options) -> Result<Checkpoint> {
     let family = family(store)?;
     let configs = options.config.as_deref().map(Configs::read).transpose()?;
     if let Some(configs) = configs.as_ref().filter(|c| c.family() != family) {
@@ -125,6 +129,7 @@ fn from_store(store: &Store, options: &Options) -> Result<Checkpoint> {
             )
         }
     };
+    let zeros = configs.as_ref().map(|c| c.zeros_for_empty);
     let scheduler = match configs {
         Some(configs) => configs.scheduler,
         None => prediction::scheduler(store, family, unet_config.in_channels, options.prediction),
@@ -146,6 +151,7 @@ fn from_store(store: &Store, options: &Options) -> Result<Checkpoint> {
         tokenizers: vec![None; text.len()],
         text_encoders: text,
         scheduler,
+        zeros_for_empty: zeros.unwrap_or(family == Family::Sdxl),
     })
 }
 

@@ -13,7 +13,7 @@ use half::slice::HalfFloatSliceExt;
 use safetensors::{Dtype, SafeTensors};
 
 use super::map;
-use crate::kernels::{Bytes, Frozen, Values};
+use crate::kernels::{Bytes, Frozen, Source, Values};
 use crate::{Error, Result};
 
 /// The longest header that is read. Published ones have at most a few hundred kilobytes, those of LoRAs with the words of
@@ -274,6 +274,8 @@ impl<T: Pod> AsRef<[u8]> for Numbers<T> {
         bytemuck::cast_slice(&self.0)
     }
 }
+
+impl<T: Pod + Send + Sync> Source for Numbers<T> {}
 
 /// A weight in half precision: a copy in `f16` of one in `f32`, unless that has numbers which `f16` cannot hold.
 pub fn halved(weight: &Frozen) -> Frozen {
