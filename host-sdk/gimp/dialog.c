@@ -12,13 +12,15 @@
 #define POLL_MS 40
 /* How often it is looked whether the image is still there. */
 #define WATCH_MS 700
+/* What the window has above and below the panel, with the title, in pixels. */
+#define AROUND 170
 /* A side of a candidate's picture. */
 #define CHOICE 104
 
 typedef struct Frame {
     Dialog dialog;
     const Panel *panel;
-    GtkWidget *window, *side, *go, *message, *icon, *said, *running, *bar, *stop, *choices, *choice_row;
+    GtkWidget *window, *side, *scrolled, *go, *message, *icon, *said, *running, *bar, *stop, *choices, *choice_row;
     GMainLoop *loop;
     GArray *layers;
     GError **error;
@@ -50,8 +52,9 @@ static void entitle(Frame *frame, int percent) {
     g_free(title);
 }
 
-/* What can be pressed now. */
+/* What can be pressed now, and how much room the panel takes. */
 static void update(Frame *frame) {
+    ui_scroll_fit(frame->scrolled, frame->side, AROUND);
     gboolean working = frame->job && !frame->candidates;
     char *problem = frame->job ? NULL : frame->panel->problem(&frame->dialog);
     gtk_widget_set_visible(frame->running, working);
@@ -352,8 +355,11 @@ static void build(Frame *frame) {
     build_choices(frame, left);
     gtk_box_pack_start(GTK_BOX(row), left, TRUE, TRUE, 0);
     frame->side = ui_column(10);
-    ui_keep_narrow(frame->side);
-    gtk_box_pack_start(GTK_BOX(row), frame->side, FALSE, FALSE, 0);
+    frame->scrolled = gtk_scrolled_window_new(NULL, NULL);
+    gtk_scrolled_window_set_policy(GTK_SCROLLED_WINDOW(frame->scrolled), GTK_POLICY_NEVER, GTK_POLICY_AUTOMATIC);
+    ui_scroll_add(frame->scrolled, frame->side);
+    ui_keep_narrow(frame->scrolled);
+    gtk_box_pack_start(GTK_BOX(row), frame->scrolled, FALSE, FALSE, 0);
     build_status(frame, column);
     frame->panel->fill(dialog, frame->side);
     gtk_widget_show_all(column);

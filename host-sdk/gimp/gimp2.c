@@ -402,6 +402,7 @@ void ui_keep_narrow(GtkWidget *widget) { (void)widget; }
 
 void ui_scroll_add(GtkWidget *scrolled, GtkWidget *child) {
     gtk_scrolled_window_add_with_viewport(GTK_SCROLLED_WINDOW(scrolled), child);
+    gtk_viewport_set_shadow_type(GTK_VIEWPORT(gtk_bin_get_child(GTK_BIN(scrolled))), GTK_SHADOW_NONE);
 }
 
 /* GTK 2 has none of its own. */
@@ -433,6 +434,12 @@ void ui_shorten(GtkWidget *choice) {
     for (GList *cell = cells; cell; cell = cell->next)
         g_object_set(cell->data, "ellipsize", PANGO_ELLIPSIZE_END, "width-chars", 20, NULL);
     g_list_free(cells);
+}
+
+void ui_scroll_fit(GtkWidget *scrolled, GtkWidget *child, int rest) {
+    GtkRequisition liked;
+    gtk_widget_size_request(child, &liked);
+    gtk_widget_set_size_request(scrolled, -1, MIN(liked.height, gdk_screen_get_height(gtk_widget_get_screen(scrolled)) - rest));
 }
 
 typedef struct Painter {

@@ -402,6 +402,8 @@ GtkWidget *ui_progress(void) {
 void ui_keep_narrow(GtkWidget *widget) { gtk_widget_set_hexpand(widget, FALSE); }
 
 void ui_scroll_add(GtkWidget *scrolled, GtkWidget *child) {
+    /* A bar that only shows itself below the mouse would hide that there is more. */
+    gtk_scrolled_window_set_overlay_scrolling(GTK_SCROLLED_WINDOW(scrolled), FALSE);
     gtk_container_add(GTK_CONTAINER(scrolled), child);
 }
 
@@ -412,6 +414,16 @@ void ui_shorten(GtkWidget *choice) {
     for (GList *cell = cells; cell; cell = cell->next)
         g_object_set(cell->data, "ellipsize", PANGO_ELLIPSIZE_END, "width-chars", 20, NULL);
     g_list_free(cells);
+}
+
+void ui_scroll_fit(GtkWidget *scrolled, GtkWidget *child, int rest) {
+    GdkRectangle room = {0, 0, 0, 768};
+    GdkMonitor *monitor = gdk_display_get_monitor(gtk_widget_get_display(scrolled), 0);
+    int liked = 0, width = 0;
+    if (monitor) gdk_monitor_get_workarea(monitor, &room);
+    gtk_widget_get_preferred_width(child, NULL, &width);
+    gtk_widget_get_preferred_height_for_width(child, MAX(width, gtk_widget_get_allocated_width(child)), NULL, &liked);
+    gtk_widget_set_size_request(scrolled, -1, MIN(liked, room.height - rest));
 }
 
 typedef struct Painter {

@@ -103,7 +103,7 @@ const Procedure PROCEDURES[WORKS] = {
     {"plug-in-repose-pose", N_("Re-pose Subject…"), N_("Give a learned subject a new pose"),
      N_("Bends the selected subject by pins, a guide layer or a placement, and restores the background it uncovers. The "
         "result comes as new layers with masks above the active layer; outside the masks nothing changes. Without a "
-        "selection the subject is taken from the library."),
+        "selection the subject is taken from the library. With a prompt, a text model draws the subject anew."),
      POSE_ARGS, G_N_ELEMENTS(POSE_ARGS), TRUE},
     {"plug-in-repose-erase", N_("Erase Subject…"), N_("Remove what is selected and restore the background"),
      N_("Fills the selection from its surroundings. The result comes as a new layer with a mask above the active layer; "

@@ -8,6 +8,7 @@
 #include "words.h"
 
 #define OPEN_NOTE "repose-text-open"
+#define LIST "{\"command\": \"models\"}"
 
 /* The contract's names, which users know samplers by; before them, in the list, "auto". */
 static const char *const SAMPLERS[] = {"ddim", "dpm++2m", "dpm++2m-karras", "euler-a", "unipc", "lcm"};
@@ -30,6 +31,7 @@ struct TextPart {
     GPtrArray *names; /* of the models in the list, as settings have them */
     char *problem;    /* why there is no model; NULL while that is not known */
     Ask *ask;
+    char *next; /* what is asked after it, or NULL */
 };
 
 static char *note_name(const TextPart *part, const char *what) {
@@ -70,7 +72,7 @@ static void show_expected(TextPart *part) {
 static void ask(TextPart *part, char *command);
 
 static void ask_free(Ask *it) {
-    g_thread_join(it->thread);
+    if (it->thread) g_thread_join(it->thread);
     g_clear_pointer(&it->answer, json_node_unref);
     g_clear_error(&it->error);
     g_free(it->command);
@@ -144,9 +146,9 @@ static gboolean heard(gpointer data) {
     } else if (it->error) {
         show_models(part, it->error->message);
     }
-    gboolean again = !listed && !it->error; /* a folder was added */
+    if (!listed && !it->error && !part->next) part->next = g_strdup(LIST); /* a folder was added */
     ask_free(it);
-    if (again) ask(part, g_strdup("{\"command\": \"models\"}"));
+    if (part->next) ask(part, g_steal_pointer(&part->next));
     return FALSE;
 }
 
@@ -159,9 +161,10 @@ static gpointer work(gpointer data) {
 
 /* Takes the command. */
 static void ask(TextPart *part, char *command) {
-    ReposeEngine *engine = part->ask ? NULL : engine_get(host_executable(), NULL);
-    if (!engine) {
-        g_free(command);
+    ReposeEngine *engine = engine_get(host_executable(), NULL);
+    if (part->ask || !engine) {
+        g_free(part->next);
+        part->next = command;
         return;
     }
     part->ask = g_new0(Ask, 1);
@@ -199,6 +202,12 @@ static void folder_clicked(GtkWidget *button, TextPart *part) {
 
 /* ---- The controls ------------------------------------------------------------------------------------------- */
 
+static void folded(GtkExpander *fold, GParamSpec *property, Dialog *dialog) {
+    (void)fold;
+    (void)property;
+    dialog_changed(dialog);
+}
+
 static void fill_fold(TextPart *part, GtkWidget *grid) {
     Dialog *dialog = part->dialog;
     const Settings *last = dialog->settings;
@@ -209,12 +218,18 @@ static void fill_fold(TextPart *part, GtkWidget *grid) {
         samplers[i + 1] = SAMPLERS[i];
         if (strcmp(SAMPLERS[i], last->sampler) == 0) sampler = (int)i + 1;
     }
+    GtkWidget *row = ui_row(6);
     part->model = control_choice(dialog, grid, 0, _("Model"), none, -1);
     ui_shorten(part->model);
+    g_object_ref(part->model);
+    gtk_container_remove(GTK_CONTAINER(grid), part->model);
+    gtk_box_pack_start(GTK_BOX(row), part->model, TRUE, TRUE, 0);
+    g_object_unref(part->model);
     GtkWidget *folder = gtk_button_new_with_label("…");
     gtk_widget_set_tooltip_text(folder, _("Name a folder in which text models lie, such as ComfyUI's"));
     g_signal_connect(folder, "clicked", G_CALLBACK(folder_clicked), part);
-    ui_grid_put(grid, folder, 4, 0, 1, FALSE);
+    gtk_box_pack_start(GTK_BOX(row), folder, FALSE, FALSE, 0);
+    ui_grid_put(grid, row, 1, 0, 3, TRUE);
     part->none = control_hint(grid, 1, _("Looking for text models…"));
     gtk_label_set_line_wrap_mode(GTK_LABEL(part->none), PANGO_WRAP_WORD_CHAR);
     part->source = control_entry(dialog, grid, 2, _("The picture now"), "");
@@ -248,20 +263,23 @@ TextPart *text_part_new(Dialog *dialog, GtkWidget *side) {
     char *open = host_note(OPEN_NOTE);
     gtk_expander_set_expanded(GTK_EXPANDER(part->fold), g_strcmp0(open, "1") == 0);
     g_free(open);
+    g_signal_connect(part->fold, "notify::expanded", G_CALLBACK(folded), dialog);
     gtk_widget_set_sensitive(part->model, FALSE);
     gtk_widget_set_no_show_all(part->none, TRUE);
     gtk_widget_show(part->none);
-    ask(part, g_strdup("{\"command\": \"models\"}"));
+    ask(part, g_strdup(LIST));
     return part;
 }
 
 void text_part_free(TextPart *part) {
     if (part->ask) {
         Ask *it = part->ask;
-        g_thread_join(g_thread_ref(it->thread)); /* then its idle call is queued */
+        g_thread_join(it->thread); /* then its idle call is queued */
+        it->thread = NULL;
         g_idle_remove_by_data(it);
         ask_free(it);
     }
+    g_free(part->next);
     g_ptr_array_free(part->names, TRUE);
     g_free(part->wanted);
     g_free(part->word);

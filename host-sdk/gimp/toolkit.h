@@ -24,6 +24,9 @@ void ui_label_width(GtkWidget *label, int characters);
 /* Takes no more width than it needs, whatever is inside. */
 void ui_keep_narrow(GtkWidget *widget);
 void ui_scroll_add(GtkWidget *scrolled, GtkWidget *child);
+/* Gives a scrolled widget the height that its child likes best, as far as the screen has it: `rest` pixels of the window lie
+ * above and below. */
+void ui_scroll_fit(GtkWidget *scrolled, GtkWidget *child, int rest);
 /* Shows this in an entry while there is nothing in it. */
 void ui_placeholder(GtkWidget *entry, const char *text);
 /* Cuts long texts of a list to choose from, rather than growing with them. */

@@ -121,6 +121,8 @@ class Reply:
             self._answer = self._call()
         except Failure as failure:
             self._failure = failure
+        except Exception as error:  # noqa: BLE001, nobody would hear of it on this thread
+            self._failure = Failure(str(error), abi.REPOSE_BUG)
 
     def there(self):
         return not self._thread.is_alive()

@@ -1,7 +1,7 @@
 """A part of a panel that is folded away behind its title."""
 
 from . import settings
-from .qt import Qt, QToolButton, QVBoxLayout, QWidget, pyqtSignal
+from .qt import QScrollArea, QTimer, Qt, QToolButton, QVBoxLayout, QWidget, pyqtSignal
 
 
 class Fold(QWidget):
@@ -33,3 +33,13 @@ class Fold(QWidget):
         settings.write(self._name, int(shown))
         if shown:
             self.opened.emit()
+            # Once it has its place.
+            QTimer.singleShot(0, self._bring_into_sight)
+
+    def _bring_into_sight(self):
+        area = self.parent()
+        while area is not None and not isinstance(area, QScrollArea):
+            area = area.parent()
+        if area is not None:
+            area.ensureWidgetVisible(self._body)
+            area.ensureWidgetVisible(self.button)

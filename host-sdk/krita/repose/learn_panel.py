@@ -55,8 +55,9 @@ class LearnPanel(QWidget):
         form.addRow(_("Valid until (YYYY-MM-DD)"), self._expires)
         form.addRow(_("Edge"), self._edge)
         form.addRow(_("Recipe"), self._recipe)
-        form.addRow(_("The picture shows"), self._caption)
-        form.addRow(_("The subject is"), self._word)
+        for label, field in ((_("The picture shows"), self._caption), (_("The subject is"), self._word)):
+            form.addRow(QLabel(label))
+            form.addRow(field)
         layout = QVBoxLayout(self)
         layout.addWidget(hint)
         layout.addLayout(form)

@@ -8,6 +8,8 @@
         pass
     print(job.nodes, job.history)
 
+A prompt asks for a text model: `script.repose(document, "bear", prompt="a teddy bear waving", steps=30)`.
+
 `learn`, `repose` and `erase` take what their namesakes in `task` take and give an iterator of where the job is. Its end
 means that the results are in the document; `nodes` and `history` of the iterator then hold them. A failure is raised as
 `Failure`. `stop()` asks the job to stop. Between two steps the iterator sleeps for `pause` seconds, so that a script

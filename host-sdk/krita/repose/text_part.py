@@ -25,7 +25,7 @@ class TextPart(QWidget):
 
     def __init__(self):
         super().__init__()
-        self._reply, self._then = None, None
+        self._reply, self._then, self._next = None, None, None
         self.problem = ""
         self.ready = False
         self._model = QComboBox()
@@ -66,10 +66,12 @@ class TextPart(QWidget):
         form = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow(_("Model"), row)
-        form.addRow(self._none)
-        form.addRow(_("The picture now"), self.source)
-        form.addRow(_("Without"), self._negative)
+        # Long names and sentences have the docker's whole width.
+        for label, field in ((_("Model"), row), (None, self._none), (_("The picture now"), self.source),
+                             (_("Without"), self._negative)):
+            if label:
+                form.addRow(QLabel(label))
+            form.addRow(field)
         form.addRow(_("Strength"), self._strength)
         form.addRow(_("Guidance"), self._guidance)
         form.addRow(_("Steps"), self._steps)
@@ -87,6 +89,7 @@ class TextPart(QWidget):
 
     def _ask(self, command, then):
         if self._reply is not None:
+            self._next = command, then
             return
         try:
             self._reply, self._then = shared().library_later(**command), then
@@ -104,6 +107,9 @@ class TextPart(QWidget):
             then(reply.answer())
         except Failure as failure:
             self.failed.emit(str(failure))
+        if self._next is not None and self._reply is None:
+            (command, then), self._next = self._next, None
+            self._ask(command, then)
 
     def _list(self, answer):
         models = [model for model in answer["models"] if not model["problem"]]
@@ -135,10 +141,12 @@ class TextPart(QWidget):
         dialog = QFileDialog(self, _("Folder of text models"))
         dialog.setFileMode(QFileDialog.FileMode.Directory)
         dialog.setOption(QFileDialog.Option.ShowDirsOnly)
-        dialog.fileSelected.connect(lambda path: self._ask({"command": "model-folder-add", "path": path},
-                                                           lambda _answer: self.look()))
+        dialog.fileSelected.connect(self._name_folder)
         # Not `exec`: an event loop inside Krita's own one does harm there.
         dialog.open()
+
+    def _name_folder(self, path):
+        self._ask({"command": "model-folder-add", "path": path}, lambda _answer: self.look())
 
     # ---- values ----
 

@@ -361,7 +361,39 @@ fn dialogs_teach_and_pose_with_the_mouse_and_undo_in_one_step() {
         session.gone("^Erase Subject", 10);
         session.keys("photo.*GIMP", &["ctrl+z"]);
         session.window("photo.*1 layer\\).*GIMP", 20);
+
+        in_words(&mut session, &before);
     }
+}
+
+/// Without a text model the dialog says so; with one, a prompt is drawn, and undone in one step. The pins of the pose before
+/// are there again, and say where.
+#[track_caller]
+fn in_words(session: &mut Session, before: &Xcf) {
+    const TO_PROMPT: [&str; 4] = ["Tab"; 4];
+    session.dialog("photo", "k", "Re-pose Subject");
+    session.do_(&[&["key"], &TO_PROMPT[..], &["Tab", "space"]].concat());
+    sleep(Duration::from_millis(700));
+    session.picture("no-model");
+    session.keys("^Re-pose Subject$", &["Escape"]);
+    session.gone("Re-pose Subject", 10);
+
+    super::words::with_model(&session.desk);
+    session.dialog("photo", "k", "Re-pose Subject");
+    session.do_(&[&["key"], &TO_PROMPT[..]].concat());
+    session.type_("a teddy waving");
+    // The part is open as it was left: model, folder, picture, without, strength, guidance, steps.
+    session.do_(&[&["key"], &["Tab"; 8][..]].concat());
+    session.type_("2");
+    session.picture("words");
+    session.do_(&["key", "Return"]);
+    session.progress("Re-pose Subject");
+    session.gone("^Re-pose Subject", 20);
+    session.window("photo.*2 layers.*GIMP", 20);
+    session.picture("words-posed");
+    super::words::check(before, &session.saved("photo"), "teddy");
+    session.keys("photo.*GIMP", &["ctrl+z"]);
+    session.window("photo.*1 layer\\).*GIMP", 20);
 }
 
 /// Begins an erase that takes long, and gives its dialog's place.

@@ -6,12 +6,13 @@ file of that number.
 
 import json
 import os
+import shutil
 
 from krita import Krita
 from PyQt5.QtCore import Qt
-from PyQt5.QtWidgets import QApplication, QDockWidget, QPushButton
+from PyQt5.QtWidgets import QApplication, QDockWidget, QPushButton, QToolButton
 
-from common import HEAD, HOLD, SIDE, bear, check, everything, leaves, mask_of, out, photo, say, tree, union
+from common import HEAD, HOLD, SIDE, bear, check, everything, inside, leaves, mask_of, out, photo, say, tree, union
 
 krita = Krita.instance()
 hands = 0
@@ -57,6 +58,68 @@ def menu(*names):
         yield from hand(do="click", at=[at.x(), at.y()])
 
 
+def in_words(window, docker, document, untouched):
+    """Without a text model the panel says so; with one, a prompt is drawn, and undone in one step."""
+    text, prompt = docker.pose.text, docker.pose._prompt
+    models = os.path.expanduser("~/.local/share/repose/models")
+    yield from until(lambda: text.ready, "the list of models")
+    check("No text model" in text.problem and models in text.problem, text.problem)
+    check("none was found" in prompt.placeholderText(), prompt.placeholderText())
+    window.qwindow().resizeDocks([docker], [640], Qt.Orientation.Vertical)
+    docker.findChild(QToolButton, "repose_fold_text").click()
+    panel = docker.pose.parentWidget().parentWidget()
+    yield 600
+    panel.verticalScrollBar().setValue(panel.verticalScrollBar().maximum())
+    yield 300
+    yield from hand(do="shot", name="no-model")
+    # One model in a folder that is named, as the button "…" does; one in Repose's own folder.
+    text._name_folder(inside("models"))
+    yield from until(lambda: text._model.count() == 1 and text._reply is None, "the model in the folder")
+    check(not text.problem and text.values()["model"] == "", text.problem, text.values())
+    shutil.copytree(inside("models/tiny"), os.path.join(models, "other"))
+    docker.tabs.setCurrentIndex(0)
+    docker.tabs.setCurrentIndex(1)
+    yield from until(lambda: text._model.count() == 2, "two models")
+    text._model.setCurrentIndex(text._model.findData("tiny"))
+    check(text.values()["model"] == "tiny", text.values())
+    check(prompt.placeholderText() == "in English, with “teddy bear” in it", prompt.placeholderText())
+    check(text.source.placeholderText() == "a bear on a rock", text.source.placeholderText())
+    docker.pose.view.set_pins([])
+    panel.verticalScrollBar().setValue(0)
+    yield 300
+    yield from click(prompt)
+    yield from hand(do="type", text="a teddy bear waving")
+    text._steps.setValue(2)
+    panel.verticalScrollBar().setValue(panel.verticalScrollBar().maximum())
+    yield 300
+    yield from hand(do="shot", name="words")
+    yield from click(docker.pose.button)
+    yield from until(lambda: docker.bar.line(), "progress")
+    yield from until(lambda: docker.runner.idle, docker.bar.line(), 60)
+    yield from until(lambda: len(tree(document)) == 2, docker.bar.said())
+    yield 700
+    posed = document.topLevelNodes()[1]
+    check((posed.name(), posed.type()) == ("bear, re-posed", "paintlayer"), tree(document))
+    touched, after = mask_of(posed), everything(document)
+    changed = [i for i in range(SIDE * SIDE) if untouched[4 * i:4 * i + 4] != after[4 * i:4 * i + 4]]
+    outside = sum(not touched[i] for i in changed)
+    check(outside == 0 and len(changed) > 5000, outside, "of", len(changed), "changed pixels are outside the mask")
+    krita.action("edit_undo").trigger()
+    yield from until(lambda: everything(document) == untouched, "undo")
+    check(len(tree(document)) == 1, tree(document))
+    # What is remembered: the numbers, not what is said about a picture.
+    from repose import settings
+    kept = settings.read("text-steps"), settings.read("text-negative"), settings.read("text-prompt", "none")
+    check(kept == ("2", "", "none"), kept)
+    prompt.clear()
+    docker.findChild(QToolButton, "repose_fold_text").click()
+    window.qwindow().resizeDocks([docker], [480], Qt.Orientation.Vertical)
+    shutil.rmtree(models)
+    from repose.engine import shared
+    shared().library(command="model-folder-remove", path=inside("models"))
+    yield 300
+
+
 def steps():
     window = krita.activeWindow()
     document = photo()
@@ -84,6 +147,10 @@ def steps():
     docker.learn._consent.clear()
     yield from click(docker.learn._consent)
     yield from hand(do="type", text="my own toy")
+    docker.learn._caption.setText("a bear on a rock")
+    docker.learn._word.setText("teddy bear")
+    docker.learn.parentWidget().parentWidget().ensureWidgetVisible(docker.learn._word)
+    yield 300
     yield from hand(do="shot", name="learn")
     yield from click(docker.learn.button)
     yield from until(lambda: "was learned" in docker.bar.said(), docker.bar.said())
@@ -151,6 +218,9 @@ def steps():
     yield from until(lambda: everything(document) == after, "redo")
     krita.action("edit_undo").trigger()
     yield from until(lambda: everything(document) == untouched, "undo again")
+
+    yield from in_words(window, docker, document, untouched)
+    view.set_pins([Pin(x, y, x, y) for x, y in HOLD] + [head])
 
     # A candidate of two.
     docker.pose._common.candidates.setValue(2)
