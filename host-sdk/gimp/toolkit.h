@@ -1,4 +1,4 @@
-/* The few things that GTK 2 and GTK 3 do differently. gimp2.c and gimp3.c implement it. */
+/* The few things that GTK 2 and GTK 3 do differently. gtk2.c and gtk3.c implement it. */
 #ifndef TOOLKIT_H
 #define TOOLKIT_H
 
