@@ -1,10 +1,11 @@
 //! From a rough selection to a matte: how much of each pixel is the subject.
 //!
-//! The edge band is estimated from the colours on both sides (projection on the line between the local foreground and
+//! A margin of background that a rough selection has is taken off first ([`super::trim`]). The edge band is estimated from the colours on both sides (projection on the line between the local foreground and
 //! background mean) and then made to follow the picture's own edges by a guided filter (He, Sun and Tang 2010).
 //! The matte never leaves the selection: what the user did not select stays untouched.
 
-use crate::canvas::{Grid, Image, Mask, erode, gaussian_blur};
+use super::trim::trim;
+use crate::canvas::{Grid, Image, Mask, erode, gaussian_blur, grow};
 use crate::request::Refine;
 
 /// Softness of a selection above which it is taken for a matte already: soft pixels per pixel of its outline.
@@ -14,19 +15,55 @@ const SOFT_OUTLINE: f32 = 2.5;
 /// Coverage below this is noise of a selection tool (it leaves a film over whole pictures), not subject.
 pub const FAINT: f32 = 0.02;
 
-/// The matte of what `selection` holds in `image` (same size); 0 wherever the selection is 0.
-pub fn matte(image: &Image, selection: &Mask, refine: Refine) -> Mask {
+/// Of a margin, this share of the subject's extent next to it is removed with it, and so many pixels at least: there the
+/// estimate may be wrong, and traces of the subject are worse than a little background made anew.
+const LEFT_TO_REMOVE: f32 = 0.015;
+const LEAST_TO_REMOVE: usize = 4;
+
+/// A subject cut out of a picture.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cutout {
+    /// How much of each pixel is the subject.
+    pub matte: Mask,
+    /// What has to go if the subject goes: the selection, less what of a margin is far from the subject. That is
+    /// background, and stays as it is.
+    pub removal: Mask,
+}
+
+/// Cuts out what `selection` holds in `image` (same size). Both masks are 0 wherever the selection is 0, and the removal
+/// is nowhere more than the selection.
+pub fn cut_out(image: &Image, selection: &Mask, refine: Refine) -> Cutout {
     let wanted = match refine {
         Refine::Always => true,
         Refine::Never => false,
         Refine::Auto => softness(selection) < SOFT_OUTLINE,
     };
-    let matte = if wanted {
-        refined(image, selection)
-    } else {
-        selection.clone()
+    let whole = without_films(selection);
+    if !wanted {
+        return Cutout {
+            matte: whole.clone(),
+            removal: whole,
+        };
+    }
+    let Some(trimmed) = trim(image, selection) else {
+        return Cutout {
+            matte: without_films(&refined(image, selection)),
+            removal: whole,
+        };
     };
-    without_films(&matte)
+    let beyond = ((extent(&trimmed) * LEFT_TO_REMOVE).round() as usize).max(LEAST_TO_REMOVE);
+    let near = grow(&trimmed, beyond);
+    Cutout {
+        matte: without_films(&refined(image, &trimmed)),
+        removal: Grid::from_fn(whole.width(), whole.height(), |x, y| {
+            near.at(x, y).min(whole.at(x, y))
+        }),
+    }
+}
+
+/// Square root of the area.
+fn extent(selection: &Mask) -> f32 {
+    selection.data().iter().sum::<f32>().sqrt()
 }
 
 /// `mask` without what is fainter than [`FAINT`], and without connected parts that nowhere reach one half while others do:
@@ -88,9 +125,8 @@ fn softness(selection: &Mask) -> f32 {
 }
 
 fn refined(image: &Image, selection: &Mask) -> Mask {
-    let area: f32 = selection.data().iter().sum();
-    // A rough selection is off by a small part of the subject's size.
-    let band = ((area.sqrt() * 0.03).round() as usize).clamp(4, 24);
+    // A selection's edge is off by a small part of the subject's size.
+    let band = ((extent(selection) * 0.03).round() as usize).clamp(4, 24);
     let inner = erode(selection, band);
     let sure_in: Mask = inner.map(|&v| f32::from(u8::from(v > 0.5)));
     let sure_out: Mask = selection.map(|&v| f32::from(u8::from(v <= 0.0)));
@@ -253,7 +289,7 @@ mod tests {
     fn a_loose_selection_shrinks_to_the_subject() {
         let truth = disc(96, 96, 30.0);
         let rough = disc(96, 96, 33.0).map(|&v| f32::from(u8::from(v > 0.5)));
-        let found = matte(&picture(&truth), &rough, Refine::Auto);
+        let found = cut_out(&picture(&truth), &rough, Refine::Auto).matte;
         let error = |m: &Mask| {
             m.data()
                 .iter()
@@ -273,7 +309,7 @@ mod tests {
     fn the_matte_never_leaves_the_selection() {
         let truth = disc(64, 64, 22.0);
         let tight = disc(64, 64, 18.0).map(|&v| f32::from(u8::from(v > 0.5)));
-        let found = matte(&picture(&truth), &tight, Refine::Always);
+        let found = cut_out(&picture(&truth), &tight, Refine::Always).matte;
         assert!(found.data().iter().zip(tight.data()).all(|(m, s)| *m <= *s));
     }
 
@@ -294,7 +330,7 @@ mod tests {
     #[test]
     fn a_soft_selection_is_kept_as_it_is() {
         let soft = gaussian_blur(&disc(64, 64, 20.0), 3.0);
-        let found = matte(&picture(&soft), &soft, Refine::Auto);
+        let found = cut_out(&picture(&soft), &soft, Refine::Auto).matte;
         assert!(
             found
                 .data()

@@ -3,6 +3,7 @@
 pub mod colours;
 pub mod matte;
 pub mod mesh;
+mod trim;
 
 use sha2::{Digest, Sha256};
 
@@ -25,7 +26,8 @@ pub fn run(request: &Learn, library: &Library, progress: &Progress) -> Result<Ou
     let rect = surroundings(&canvas, selected(&request.selection)?);
     progress.stage("matte")?;
     let image = canvas.image(rect)?;
-    let matte = matte::matte(&image, &request.selection.place(rect), request.refine);
+    let selection = request.selection.place(rect);
+    let matte = matte::cut_out(&image, &selection, request.refine).matte;
     progress.reach(0.3)?;
     progress.stage("colours")?;
     let (colours, _) = colours::unmix(&image, &matte);

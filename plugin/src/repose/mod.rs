@@ -257,14 +257,19 @@ fn under_selection(canvas: &Canvas<'_>, request: &Repose, selection: &Selection)
     let rect = surroundings(canvas, selected(selection)?);
     let image = canvas.image(rect)?;
     // The matte is of what the user selected; the grown rim is only cleared of what the subject left there.
-    let matte = matte::matte(&image, &selection.place(rect), request.refine);
-    let (colours, _) = colours::unmix(&image, &matte);
+    let cut = matte::cut_out(&image, &selection.place(rect), request.refine);
+    let (colours, _) = colours::unmix(&image, &cut.matte);
     let all = canvas.bounds();
     let by = request.grow as usize;
     let place = selection.rect.grown(by, all.width, all.height);
-    let removal = grow(&matte::without_films(&selection.place(place)), by);
+    let removed = Selection {
+        depth: selection.depth,
+        rect,
+        mask: cut.removal,
+    };
+    let removal = grow(&removed.place(place), by);
     Ok(Found {
-        figure: Figure::new([rect.x as i32, rect.y as i32], colours, matte),
+        figure: Figure::new([rect.x as i32, rect.y as i32], colours, cut.matte),
         removal: Some((place, removal)),
     })
 }
