@@ -211,7 +211,10 @@ fn a_model_that_is_not_whole_stands_in_nobodys_way() {
     tiny::install(&models, "whole", false);
     let error = failed(&engine, &pose(&scene));
     assert_eq!(error.kind, ErrorKind::Caller, "{error}");
-    assert!(error.message.contains("models/tiny, models/whole"), "{error}");
+    assert!(
+        error.message.contains("models/tiny, models/whole"),
+        "{error}"
+    );
 }
 
 #[test]

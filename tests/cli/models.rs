@@ -311,3 +311,22 @@ fn folders_of_other_programs_are_named_and_searched() {
     assert!(pickle.out.contains("pickle"), "{}", pickle.out);
     desk.repose(&["models", "verify", "nothing"]).expect(2);
 }
+
+#[test]
+fn a_librarys_subjects_are_no_text_models() {
+    let desk = Desk::new();
+    desk.learned();
+    let library = desk.path("library");
+    assert!(
+        names(&library)
+            .iter()
+            .any(|n| n.ends_with("subject.safetensors"))
+    );
+    let library = library.to_str().unwrap();
+    let list = desk
+        .repose(&["--library", library, "models", "list", "--json"])
+        .expect(0)
+        .json();
+    // The embedded engine alone.
+    assert_eq!(list["models"].as_array().unwrap().len(), 1, "{list}");
+}

@@ -80,8 +80,7 @@ unsafe extern "C" fn engine_open(
                 "at most {MAX_COUNT} threads and waiting jobs were expected, {threads} and {queue} came"
             )));
         }
-        // Models that are not named lie with a library that is not the user's own.
-        let models = Models::of(models.as_deref().or(library.as_deref()));
+        let models = Models::of(models.as_deref());
         let queue = if queue == 0 { DEFAULT_QUEUE } else { queue };
         let mut worker = Worker::new(library.clone(), models.clone(), threads as usize);
         let queue = Queue::start(queue as usize, move |request, progress| {

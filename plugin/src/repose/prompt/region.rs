@@ -9,6 +9,8 @@ use crate::canvas::{Grid, Mask, grow};
 /// Attention to a word, from 0 to 1 over the map, from which a place shows what the word means: the local blend of
 /// Prompt-to-Prompt (arXiv 2208.01626) takes as much.
 const SEEN: f32 = 0.3;
+/// Attention that finds the word in more than this share of all places outside the old silhouette points nowhere.
+const NOWHERE: f32 = 0.5;
 /// The region reaches this many latents beyond what it must hold, so that edges are drawn, not cut.
 const MARGIN: usize = 1;
 
@@ -45,7 +47,13 @@ impl Region {
             return self.base.clone();
         }
         let seen = attention.map(|v| f32::from(u8::from((v - low) / (high - low) >= SEEN)));
-        connected(&grow(&seen, MARGIN), &self.base)
+        let region = connected(&grow(&seen, MARGIN), &self.base);
+        let sum = |mask: &Mask| mask.data().iter().sum::<f32>();
+        let (all, base) = (region.data().len() as f32, sum(&self.base));
+        match sum(&region) - base > NOWHERE * (all - base) {
+            true => self.base.clone(),
+            false => region,
+        }
     }
 
     /// The layer's mask on the frame's pixels, for an edit that ended with `latent`: soft as the selection where that ends
@@ -173,5 +181,8 @@ mod tests {
             region.latent(Some(&Mask::new(48, 32, 0.2))),
             region.latent(None)
         );
+        // A word that is everywhere, more or less, frees nothing.
+        let noise = Mask::from_fn(48, 32, |x, y| ((x * 7 + y * 11) % 10) as f32 / 10.0 + 0.1);
+        assert_eq!(region.latent(Some(&noise)), region.latent(None));
     }
 }
