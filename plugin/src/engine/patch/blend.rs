@@ -23,6 +23,10 @@ const BELIEVED: f32 = 0.05;
 /// Difference from what the border says, root mean square over the channels, from which it is structure that the border
 /// cannot know, and not an error: larger values lead colours across edges.
 const STRUCTURE: f32 = 0.07;
+/// Residuals, as a share of the first one, to which the result and the surface it is held to are solved. The surface only
+/// pulls weakly: solved as exactly as the result, fills of 20 photos are no better, and joining takes nearly twice as long.
+const EXACT: f64 = 1e-4;
+const ROUGH: f64 = 3e-3;
 
 type Rgb = [f32; 3];
 
@@ -43,7 +47,7 @@ pub fn join(
         let reach = BELIEVED * image.width().max(image.height()) as f32;
         system.hold(from, mean, 1.0 / (reach * reach));
     }
-    let solved = system.solve(&system.wanted, &system.start);
+    let solved = system.solve(&system.wanted, &system.start, EXACT);
     // Far from any border the sum of many gradients may drift: it never leaves the range of the known colours.
     let (mut low, mut high) = ([f32::INFINITY; 3], [f32::NEG_INFINITY; 3]);
     let pixels = image.data().iter().zip(parts.data());
@@ -209,7 +213,7 @@ impl System {
     /// relative to a whole link; less where `mean`, which has the structure right, is far from it.
     fn hold(&mut self, from: &[u32], mean: &[Texel], strength: f32) {
         let first: Vec<Rgb> = mean.iter().map(|t| [t[0], t[1], t[2]]).collect();
-        let surface = self.solve(&self.border, &first);
+        let surface = self.solve(&self.border, &first, ROUGH);
         for (i, (there, mean)) in surface.iter().zip(first).enumerate() {
             if from[i] == NONE {
                 continue;

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::{Rgb, System, add, minus};
 use crate::engine::patch::field::NONE;
 
-/// Most rounds of conjugate gradients; it ends when the residual has fallen by 10⁻⁴.
+/// Most rounds of conjugate gradients.
 const ROUNDS: usize = 400;
 /// Cells one task works on.
 const PIECE: usize = 4096;
@@ -24,8 +24,9 @@ impl System {
         sum
     }
 
-    /// Conjugate gradients, the diagonal as preconditioner, the three channels side by side.
-    pub(super) fn solve(&self, wanted: &[Rgb], start: &[Rgb]) -> Vec<Rgb> {
+    /// Conjugate gradients, the diagonal as preconditioner, the three channels side by side, until the residual has fallen to
+    /// the share `left`.
+    pub(super) fn solve(&self, wanted: &[Rgb], start: &[Rgb], left: f64) -> Vec<Rgb> {
         let scaled = |r: &Rgb, i: usize| r.map(|v| v / self.diagonal[i]);
         // The solution so far, and what is left to explain.
         let mut state: Vec<[Rgb; 2]> = start.iter().map(|x| [*x, [0.0; 3]]).collect();
@@ -39,7 +40,7 @@ impl System {
             .map(|(i, [_, r])| scaled(r, i))
             .collect();
         let mut ad = direction.clone();
-        let goal = rz.iter().sum::<f64>() * 1e-8 + 1e-12;
+        let goal = rz.iter().sum::<f64>() * left * left + 1e-12;
         for _ in 0..ROUNDS {
             if rz.iter().sum::<f64>() < goal {
                 break;
