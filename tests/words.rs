@@ -218,6 +218,28 @@ fn a_model_that_is_not_whole_stands_in_nobodys_way() {
 }
 
 #[test]
+fn a_quick_decoder_beside_the_models_shows_the_run_and_changes_no_result() {
+    let scene = Scene::new(160, 120);
+    let (engine, folder) = learned(&scene, false);
+    let plain = done(&engine, &pose(&scene));
+    drop(engine);
+    let models = folder.path().join("words");
+    tiny::install_glance(&models);
+    let options = Options {
+        library: Some(folder.path().join("library")),
+        models: Some(models),
+        threads: 2,
+        queue: 0,
+    };
+    let engine = plugin().open(&options).unwrap();
+    let shown = done(&engine, &pose(&scene));
+    let (a, b) = (plain.preview().unwrap(), shown.preview().unwrap());
+    assert_eq!((a.width, a.height), (b.width, b.height));
+    assert_ne!(a.rgba, b.rgba);
+    assert_eq!(plain.layers().unwrap(), shown.layers().unwrap());
+}
+
+#[test]
 fn what_cannot_be_done_is_said() {
     let scene = Scene::new(128, 96);
     let (engine, folder) = learned(&scene, false);

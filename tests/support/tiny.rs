@@ -43,6 +43,19 @@ pub fn set_side(models: &Path, name: &str, side: u32) {
     fs::write(file, config.to_string()).unwrap();
 }
 
+/// Puts the decoder for previews into a folder of models.
+#[allow(dead_code, reason = "each test file uses its own part")]
+pub fn install_glance(models: &Path) {
+    let goldens = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity/goldens");
+    let file = "taesd_decoder.safetensors";
+    fs::create_dir_all(models.join("vae_approx")).unwrap();
+    fs::copy(
+        goldens.join("taesd").join(file),
+        models.join("vae_approx").join(file),
+    )
+    .unwrap();
+}
+
 /// Gives a checkpoint's U-Net the first layer and the configuration of its inpainting twin.
 fn nine_channels(checkpoint: &Path, twin: &Path) {
     let file = "unet/diffusion_pytorch_model.safetensors";

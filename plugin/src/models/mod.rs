@@ -10,6 +10,7 @@
 //! `models` in that folder.
 
 pub mod command;
+mod glance;
 mod resolve;
 mod scan;
 mod settings;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::model::{Model, device};
 use super::text::Prompt;
+use super::vae::Taesd;
 use super::weights::Options;
 use super::weights::embedding::Embedding;
 use super::weights::lora::Lora;
@@ -40,7 +41,13 @@ impl Cache {
         let kept = self.loaded.take().filter(|(at, _)| *at == path);
         let mut model = match kept {
             Some((_, model)) => model,
-            None => Model::open(&path, &Options::default(), &device())?,
+            None => {
+                let mut model = Model::open(&path, &Options::default(), &device())?;
+                let glance = self.models.taesd(model.family());
+                // A preview is worth no failure: without it, the picture's own colours show the latents.
+                model.set_glance(glance.and_then(|p| Taesd::open(&p, model.device()).ok()));
+                model
+            }
         };
         let mut loras = Vec::new();
         for prompt in prompts {

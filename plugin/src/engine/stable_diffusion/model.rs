@@ -297,7 +297,7 @@ impl Model {
         self.vae.decode_tiled(&latents, self.tiling(), step)
     }
 
-    /// A quick picture of latents, where TAESD's weights are there: `[1, 3, h, w]`, 0 to 1.
+    /// A quick picture of latents, where TAESD's weights are there: `[1, 3, h, w]`, about -1 to 1.
     ///
     /// # Errors
     /// If the shape does not fit.

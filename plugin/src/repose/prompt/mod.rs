@@ -72,7 +72,7 @@ pub fn run(
         ..Outcome::default()
     };
     let texts = Texts::new(model, &plan)?;
-    let mut watch = Watch::new(&scene, progress, request.candidates);
+    let mut watch = Watch::new(&scene, model, progress, request.candidates);
     let latents = Latents::new(&scene, model, progress)?;
     watch.know(&latents.start)?;
     let path = scene.path(&latents, &texts, request.seed, &mut watch)?;

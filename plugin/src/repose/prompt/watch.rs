@@ -3,10 +3,11 @@
 use candle_core::Tensor;
 
 use super::Scene;
-use super::frame::{scale_image, scale_mask};
+use super::frame::{from_tensor, scale_image, scale_mask};
 use super::preview::Preview;
 use crate::Result;
 use crate::canvas::{Grid, Image, Mask, fit};
+use crate::engine::stable_diffusion::model::Model;
 use crate::progress::{PREVIEW_SIDE, Progress};
 
 /// Share of a job before the first pass of the network, with loading and encoding.
@@ -26,11 +27,12 @@ pub(super) struct Watch<'a> {
     done: f32,
     total: f32,
     picture: Image,
+    model: &'a Model,
     preview: Option<Preview>,
 }
 
 impl<'a> Watch<'a> {
-    pub fn new(scene: &Scene, progress: &'a Progress, candidates: u32) -> Self {
+    pub fn new(scene: &Scene, model: &'a Model, progress: &'a Progress, candidates: u32) -> Self {
         let steps = scene.sampler.steps() - scene.first;
         let each = steps as f32 * STEP + DECODING;
         Self {
@@ -41,11 +43,12 @@ impl<'a> Watch<'a> {
             done: 0.0,
             total: steps as f32 + candidates as f32 * each,
             picture: fit(&scene.picture, PREVIEW_SIDE),
+            model,
             preview: None,
         }
     }
 
-    /// Learns from the picture's own latents how latents look.
+    /// Learns from the picture's own latents how latents look, for models that have no quick decoder.
     pub fn know(&mut self, latents: &Tensor) -> Result<()> {
         self.preview = Some(Preview::fit(latents, &self.picture)?);
         self.progress.reach(BEFORE)
@@ -68,8 +71,12 @@ impl<'a> Watch<'a> {
 
     /// So many steps of this candidate are done.
     pub fn step(&mut self, done: usize, denoised: &Tensor, region: &Mask) -> Result<()> {
-        if let Some(preview) = &self.preview {
-            let seen = preview.show(denoised)?;
+        let seen = match (self.model.glance(denoised)?, &self.preview) {
+            (Some(picture), _) => Some(from_tensor(&picture)?),
+            (None, Some(preview)) => Some(preview.show(denoised)?),
+            (None, None) => None,
+        };
+        if let Some(seen) = seen {
             self.progress.preview(&self.over(&seen, region));
         }
         self.reach(self.at(self.candidate) + done as f32 * STEP)

@@ -1,11 +1,13 @@
 //! TAESD: a small decoder whose pictures are good enough to watch a run by.
 
-use candle_core::Tensor;
+use std::path::Path;
+
+use candle_core::{Device, Tensor};
 
 use super::check_latents;
 use crate::engine::stable_diffusion::config::TaesdConfig;
 use crate::engine::stable_diffusion::nn::Conv2d;
-use crate::engine::stable_diffusion::weights::Weights;
+use crate::engine::stable_diffusion::weights::{Weights, taesd};
 use crate::{Result, kernels};
 
 /// The decoder of diffusers' `AutoencoderTiny`.
@@ -54,7 +56,16 @@ impl Taesd {
         })
     }
 
-    /// Decodes latents, scaled as the U-Net knows them, to pictures with values of about 0 to 1.
+    /// Opens a decoder's file, see [`weights::taesd`](crate::engine::stable_diffusion::weights::taesd).
+    ///
+    /// # Errors
+    /// `Files` if it is damaged or another network's.
+    pub fn open(path: &Path, device: &Device) -> Result<Self> {
+        let part = taesd::open(path)?;
+        Self::new(&part.config, &part.weights(device))
+    }
+
+    /// Decodes latents, scaled as the U-Net knows them, to pictures with values of about -1 to 1, as diffusers gives them.
     ///
     /// # Errors
     /// `Caller` if the shape does not fit.
@@ -73,6 +84,7 @@ impl Taesd {
                 }
             };
         }
-        Ok(x)
+        // Its authors' values go from 0 to 1.
+        Ok(x.affine(2.0, -1.0)?)
     }
 }

@@ -14,6 +14,7 @@ mod map;
 mod prediction;
 pub mod single;
 pub mod store;
+pub mod taesd;
 #[cfg(test)]
 pub(crate) mod testing;
 
