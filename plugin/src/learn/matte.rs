@@ -1,7 +1,8 @@
 //! From a rough selection to a matte: how much of each pixel is the subject.
 //!
-//! A margin of background that a rough selection has is taken off first ([`super::trim`]). The edge band is estimated from the colours on both sides (projection on the line between the local foreground and
-//! background mean) and then made to follow the picture's own edges by a guided filter (He, Sun and Tang 2010).
+//! A margin of background that a rough selection has is taken off first (`trim.rs`). The edge band is estimated from the
+//! colours on both sides (projection on the line between the local foreground and background mean) and then made to follow
+//! the picture's own edges by a guided filter (He, Sun and Tang 2010).
 //! The matte never leaves the selection: what the user did not select stays untouched.
 
 use super::trim::trim;
