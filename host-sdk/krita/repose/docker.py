@@ -7,7 +7,7 @@ from .candidate_list import SIDE, CandidateList
 from .erase_panel import ErasePanel
 from .failure import Failure
 from .learn_panel import LearnPanel
-from .pixels import paint_layer
+from .pixels import all_layers, paint_layer, paint_layers
 from .pose_panel import PosePanel
 from .qt import QDockWidget, QMainWindow, QRect, QScrollArea, QTabWidget, Qt, QTimer, QVBoxLayout, QWidget
 from .run_bar import RunBar
@@ -136,7 +136,7 @@ class ReposeDocker(DockWidget):
         region = _around(chosen, canvas) if not chosen.isEmpty() else canvas
         shade = views.unselected(selection, region) if not chosen.isEmpty() else None
         self.pose.view.show_scene(views.layer_image(document, node, region), region, shade)
-        self.pose.show_guides([(layer.name(), layer.uniqueId()) for layer in _paint_layers(document.rootNode())
+        self.pose.show_guides([(layer.name(), layer.uniqueId()) for layer in paint_layers(document.rootNode())
                                if layer.uniqueId() != node.uniqueId()])
 
     def _show_nothing(self, hint):
@@ -155,7 +155,7 @@ class ReposeDocker(DockWidget):
         try:
             if document is None:
                 raise Failure(_("Open a picture."))
-            layers = [layer for layer in _all_layers(document.rootNode()) if layer.type() == "vectorlayer"]
+            layers = [layer for layer in all_layers(document.rootNode()) if layer.type() == "vectorlayer"]
             layers = [layer for layer in layers if layer.visible()] or layers
             if not layers:
                 raise Failure(_("There is no vector layer: draw lines on one from where points are to where they shall "
@@ -175,7 +175,7 @@ class ReposeDocker(DockWidget):
         document = Krita.instance().activeDocument()
         guide = options.pop("guide")
         if document is not None and guide is not None:
-            options["guide"] = next((layer for layer in _paint_layers(document.rootNode())
+            options["guide"] = next((layer for layer in paint_layers(document.rootNode())
                                      if layer.uniqueId() == guide), None)
         self._begin(task.repose, options)
 
@@ -273,14 +273,3 @@ def _around(chosen, canvas):
     """The selection with room to drag pins to."""
     room = max(24, max(chosen.width(), chosen.height()) // 3)
     return chosen.adjusted(-room, -room, room, room).intersected(canvas)
-
-
-def _all_layers(node):
-    """Every layer below, bottom first."""
-    for child in node.childNodes():
-        yield child
-        yield from _all_layers(child)
-
-
-def _paint_layers(node):
-    return [layer for layer in _all_layers(node) if layer.type() == "paintlayer"]

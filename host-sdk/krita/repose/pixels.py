@@ -24,10 +24,17 @@ class Pixels:
 
 
 def paint_layer(document, node=None):
-    """The layer to work on: the active one, or the one that the active mask belongs to."""
+    """The layer to work on: the active one, or the one that the active mask belongs to.
+
+    An undo that takes the active layer away can leave Krita with none, or with one that is no longer in the picture. Where
+    the picture has only one paint layer, there is no doubt which one is meant.
+    """
     node = node or document.activeNode()
     if node is not None and node.type().endswith("mask"):
         node = node.parentNode()
+    if node is None or node.parentNode() is None:
+        layers = paint_layers(document.rootNode())
+        node = layers[0] if len(layers) == 1 else None
     if node is None:
         raise Failure(_("No layer is active: click the layer to work on."))
     if node.type() != "paintlayer":
@@ -37,6 +44,18 @@ def paint_layer(document, node=None):
     if not node.visible():
         raise Failure(_("The layer “{layer}” is hidden: show it, or click another one.").format(layer=node.name()))
     return node
+
+
+def all_layers(node):
+    """Every layer below, bottom first."""
+    for child in node.childNodes():
+        yield child
+        yield from all_layers(child)
+
+
+def paint_layers(node):
+    """Every paint layer below, bottom first."""
+    return [layer for layer in all_layers(node) if layer.type() == "paintlayer"]
 
 
 def picture_of(document, node):

@@ -11,6 +11,7 @@ import zlib
 from krita import InfoObject, Krita
 from repose import abi, colour, script, vector_pins
 from repose.engine import shared
+from repose.pixels import paint_layer
 
 from common import (HEAD, HOLD, SIDE, bear, check, everything, inside, leaves, mask_of, out, photo, say, tree, union,
                     write)
@@ -272,6 +273,14 @@ def refused(selection):
     layer.setVisible(False)
     fails(abi.REPOSE_CALLER, "hidden", script.erase)
     layer.setVisible(True)
+    # A picture in no window has no active layer, and neither has, at times, one whose active layer an undo took away.
+    gone = document.createNode("gone", "paintlayer")
+    document.rootNode().addChildNode(gone, None)
+    fails(abi.REPOSE_CALLER, "No layer is active", script.erase, node=None)
+    gone.remove()
+    for active in (None, gone):
+        found = paint_layer(document, active)
+        check(found.uniqueId() == layer.uniqueId(), "the only paint layer is not taken, but", found.name())
     document.setColorSpace("CMYKA", "U8", "Chemical proof")
     document.waitForDone()
     check(layer.colorModel() == "CMYKA", layer.colorModel())

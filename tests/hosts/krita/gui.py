@@ -41,6 +41,12 @@ def until(true, what, seconds=20):
     check(False, "not within", seconds, "s:", what)
 
 
+def history(document, action):
+    """Undoes or redoes when Krita is at rest: it ignores both while the picture is being drawn again."""
+    document.waitForDone()
+    krita.action(action).trigger()
+
+
 def entry(holder, name):
     return next((action for action in holder.actions() if action.text().replace("&", "") == name), None)
 
@@ -104,7 +110,7 @@ def in_words(window, docker, document, untouched):
     changed = [i for i in range(SIDE * SIDE) if untouched[4 * i:4 * i + 4] != after[4 * i:4 * i + 4]]
     outside = sum(not touched[i] for i in changed)
     check(outside == 0 and len(changed) > 5000, outside, "of", len(changed), "changed pixels are outside the mask")
-    krita.action("edit_undo").trigger()
+    history(document, "edit_undo")
     yield from until(lambda: everything(document) == untouched, "undo")
     check(len(tree(document)) == 1, tree(document))
     # What is remembered: the numbers, not what is said about a picture.
@@ -211,12 +217,12 @@ def steps():
     check(wrong == 0 and after != untouched, wrong, "pixels outside the masks have changed")
 
     # One step of undo, and the picture is the original; one of redo, and it is back.
-    krita.action("edit_undo").trigger()
+    history(document, "edit_undo")
     yield from until(lambda: everything(document) == untouched, "undo")
     check(len(tree(document)) == 1, tree(document))
-    krita.action("edit_redo").trigger()
+    history(document, "edit_redo")
     yield from until(lambda: everything(document) == after, "redo")
-    krita.action("edit_undo").trigger()
+    history(document, "edit_undo")
     yield from until(lambda: everything(document) == untouched, "undo again")
 
     yield from in_words(window, docker, document, untouched)
