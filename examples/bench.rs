@@ -8,10 +8,11 @@
     reason = "a benchmark prints a table, and nobody links it"
 )]
 
+mod memory;
+
 use std::env;
 use std::error::Error;
 use std::f32::consts::PI;
-use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -287,12 +288,7 @@ fn calls(job: &Job) -> Result<[Duration; CALLS.len() - 3]> {
 
 /// Peak memory of this process so far, in MiB.
 fn peak() -> Result<f64> {
-    let status = fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
-    let kib: f64 = line
-        .and_then(|l| l.split_whitespace().next())
-        .ok_or("this system does not tell a process's peak memory")?
-        .parse()?;
+    let kib = memory::kib("VmHWM").ok_or("this system does not tell a process's peak memory")?;
     Ok(kib / 1024.0)
 }
 

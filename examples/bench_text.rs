@@ -9,6 +9,8 @@
     reason = "a benchmark prints a table, and nobody links it"
 )]
 
+mod memory;
+
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -96,18 +98,15 @@ fn measure<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<(T, f64)> 
     let seconds = begun.elapsed().as_secs_f64();
     println!(
         "{name:24}{seconds:9.2} s   peak {:6.0} MB, of it at the end not mapped {:6.0} MB",
-        memory("VmHWM"),
-        memory("RssAnon")
+        megabytes("VmHWM"),
+        megabytes("RssAnon")
     );
     Ok((made, seconds))
 }
 
 /// A field of /proc/self/status in MB; NaN where there is none.
-fn memory(field: &str) -> f64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|l| l.strip_prefix(field));
-    let kilobytes = line.and_then(|l| l.trim_matches(|c: char| !c.is_ascii_digit()).parse().ok());
-    kilobytes.map_or(f64::NAN, |k: f64| k * 1.024e-3)
+fn megabytes(field: &str) -> f64 {
+    memory::kib(field).map_or(f64::NAN, |kib| kib * 1.024e-3)
 }
 
 /// What diffusers takes, in f32.

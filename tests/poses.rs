@@ -5,10 +5,9 @@
 mod support;
 
 use repose_host::{
-    Channels, Engine, ErrorKind, Job, Layer, LearnRequest, Picture, Pin, Refine, ReposeRequest,
-    Role,
+    Channels, Engine, ErrorKind, Layer, LearnRequest, Picture, Pin, Refine, ReposeRequest, Role,
 };
-use support::{Scene, engine};
+use support::{Scene, done, engine, failed};
 
 const NAME: &str = "disc";
 
@@ -26,19 +25,6 @@ fn pose<'a>(scene: &'a Scene, selected: bool) -> ReposeRequest<'a> {
     let mut request = ReposeRequest::new(scene.picture(), selection, NAME);
     request.refine = Refine::Never;
     request
-}
-
-fn done(engine: &Engine, request: &ReposeRequest<'_>) -> Job {
-    let job = engine.repose(request).unwrap();
-    job.wait(|_| ()).unwrap();
-    job
-}
-
-fn failed(engine: &Engine, request: &ReposeRequest<'_>) -> repose_host::Error {
-    match engine.repose(request) {
-        Ok(job) => job.wait(|_| ()).unwrap_err(),
-        Err(error) => error,
-    }
 }
 
 fn of<'a>(layers: &'a [Layer<'a>], role: Role) -> &'a Layer<'a> {

@@ -10,14 +10,6 @@ void ui_init(void) {
     g_object_set(gtk_settings_get_default(), "gtk-enable-animations", FALSE, NULL);
 }
 
-void ui_transient(GtkWidget *window) { gimp_window_set_transient(GTK_WINDOW(window)); }
-
-GtkWidget *ui_dialog(const char *title, const char *role) {
-    return gimp_dialog_new(title, role, NULL, 0, NULL, NULL, NULL);
-}
-
-GtkWidget *ui_section(const char *title) { return gimp_frame_new(title); }
-
 GtkWidget *ui_row(int spacing) { return gtk_hbox_new(FALSE, spacing); }
 
 GtkWidget *ui_column(int spacing) { return gtk_vbox_new(FALSE, spacing); }
@@ -75,13 +67,6 @@ void ui_placeholder(GtkWidget *entry, const char *text) {
     g_object_set_data_full(G_OBJECT(entry), "placeholder", g_strdup(text), g_free);
     if (!known) g_signal_connect_after(entry, "expose-event", G_CALLBACK(paint_placeholder), NULL);
     gtk_widget_queue_draw(entry);
-}
-
-void ui_shorten(GtkWidget *choice) {
-    GList *cells = gtk_cell_layout_get_cells(GTK_CELL_LAYOUT(choice));
-    for (GList *cell = cells; cell; cell = cell->next)
-        g_object_set(cell->data, "ellipsize", PANGO_ELLIPSIZE_END, "width-chars", 20, NULL);
-    g_list_free(cells);
 }
 
 void ui_scroll_fit(GtkWidget *scrolled, GtkWidget *child, int rest) {

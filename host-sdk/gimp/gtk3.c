@@ -6,14 +6,6 @@
 
 void ui_init(void) { gimp_ui_init("repose"); }
 
-void ui_transient(GtkWidget *window) { gimp_window_set_transient(GTK_WINDOW(window)); }
-
-GtkWidget *ui_dialog(const char *title, const char *role) {
-    return gimp_dialog_new(title, role, NULL, 0, NULL, NULL, NULL);
-}
-
-GtkWidget *ui_section(const char *title) { return gimp_frame_new(title); }
-
 GtkWidget *ui_row(int spacing) { return gtk_box_new(GTK_ORIENTATION_HORIZONTAL, spacing); }
 
 GtkWidget *ui_column(int spacing) { return gtk_box_new(GTK_ORIENTATION_VERTICAL, spacing); }
@@ -54,13 +46,6 @@ void ui_scroll_add(GtkWidget *scrolled, GtkWidget *child) {
 }
 
 void ui_placeholder(GtkWidget *entry, const char *text) { gtk_entry_set_placeholder_text(GTK_ENTRY(entry), text); }
-
-void ui_shorten(GtkWidget *choice) {
-    GList *cells = gtk_cell_layout_get_cells(GTK_CELL_LAYOUT(choice));
-    for (GList *cell = cells; cell; cell = cell->next)
-        g_object_set(cell->data, "ellipsize", PANGO_ELLIPSIZE_END, "width-chars", 20, NULL);
-    g_list_free(cells);
-}
 
 void ui_scroll_fit(GtkWidget *scrolled, GtkWidget *child, int rest) {
     GdkRectangle room = {0, 0, 0, 768};

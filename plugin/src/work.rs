@@ -57,7 +57,8 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// `library`: folder of the subject library, `None` for the user's own. `models`: the user's text models. `threads`: 0 for one per core.
+    /// `library`: folder of the subject library, `None` for the user's own. `models`: the user's text models. `threads`: 0
+    /// for one per core.
     pub fn new(library: Option<PathBuf>, models: Models, threads: usize) -> Self {
         Self {
             library,

@@ -6,7 +6,8 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use repose_host::{
-    Channels, Depth, Engine, EraseRequest, Options, Picture, Plugin, SelectionRef, Space,
+    Channels, Depth, Engine, EraseRequest, Job, Options, Picture, Plugin, ReposeRequest,
+    SelectionRef, Space,
 };
 
 /// The plugin that cargo has just built.
@@ -25,6 +26,21 @@ pub fn engine() -> (Engine, tempfile::TempDir) {
         queue: 0,
     };
     (plugin().open(&options).unwrap(), folder)
+}
+
+/// Waits for a re-pose that must succeed.
+pub fn done(engine: &Engine, request: &ReposeRequest<'_>) -> Job {
+    let job = engine.repose(request).unwrap();
+    job.wait(|_| ()).unwrap();
+    job
+}
+
+/// Why a re-pose failed, when it was asked for or later.
+pub fn failed(engine: &Engine, request: &ReposeRequest<'_>) -> repose_host::Error {
+    match engine.repose(request) {
+        Ok(job) => job.wait(|_| ()).unwrap_err(),
+        Err(error) => error,
+    }
 }
 
 /// A small 8-bit RGB picture: stripes, with a disc on them that is selected.

@@ -148,6 +148,17 @@ impl<T> Grid<T> {
     pub fn into_vec(self) -> Vec<T> {
         self.data
     }
+    /// The indices in [`data`](Self::data) of the places left of, right of, above and below the one at `index`, where there
+    /// are any.
+    pub fn neighbours(&self, index: usize) -> [Option<usize>; 4] {
+        let (x, y) = (index % self.width, index / self.width);
+        [
+            (x > 0).then(|| index - 1),
+            (x + 1 < self.width).then(|| index + 1),
+            (y > 0).then(|| index - self.width),
+            (y + 1 < self.height).then(|| index + self.width),
+        ]
+    }
     /// One row.
     pub fn row(&self, y: usize) -> &[T] {
         &self.data[y * self.width..(y + 1) * self.width]

@@ -81,15 +81,21 @@ impl Selection {
 
     /// The selection's values inside `rect` of the picture; 0 where it has none.
     pub fn place(&self, rect: Rect) -> Mask {
+        self.mask.placed(self.rect, rect)
+    }
+}
+
+impl Mask {
+    /// The values of a mask that lies on `from` of the picture, inside `rect` of it; 0 where it has none.
+    pub fn placed(&self, from: Rect, rect: Rect) -> Mask {
         let mut out = Mask::new(rect.width, rect.height, 0.0);
-        let from = self.rect;
         let (left, right) = overlap(from.x, from.width, rect.x, rect.width);
         let (top, bottom) = overlap(from.y, from.height, rect.y, rect.height);
         if left >= right {
             return out;
         }
         for y in top..bottom {
-            let source = &self.mask.row(y - from.y)[left - from.x..right - from.x];
+            let source = &self.row(y - from.y)[left - from.x..right - from.x];
             out.row_mut(y - rect.y)[left - rect.x..right - rect.x].copy_from_slice(source);
         }
         out

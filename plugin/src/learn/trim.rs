@@ -200,9 +200,7 @@ impl Scene {
     }
 
     fn neighbours(&self, cell: usize) -> impl Iterator<Item = usize> + use<> {
-        walk::neighbours(cell, self.places.width(), self.places.height())
-            .into_iter()
-            .flatten()
+        self.places.neighbours(cell).into_iter().flatten()
     }
 
     /// `selection` at its own scale without `margin`, with a soft new outline; `None` if nothing is left.

@@ -262,12 +262,7 @@ fn under_selection(canvas: &Canvas<'_>, request: &Repose, selection: &Selection)
     let all = canvas.bounds();
     let by = request.grow as usize;
     let place = selection.rect.grown(by, all.width, all.height);
-    let removed = Selection {
-        depth: selection.depth,
-        rect,
-        mask: cut.removal,
-    };
-    let removal = grow(&removed.place(place), by);
+    let removal = grow(&cut.removal.placed(rect, place), by);
     Ok(Found {
         figure: Figure::new([rect.x as i32, rect.y as i32], colours, cut.matte),
         removal: Some((place, removal)),

@@ -69,7 +69,7 @@ pub fn shares(colours: &Image, places: &Grid<Place>, depth: f32) -> Mask {
     let links: Vec<[Option<Link>; 4]> = cells
         .iter()
         .map(|&cell| {
-            neighbours(cell, w, h).map(|n| {
+            places.neighbours(cell).map(|n| {
                 let n = n?;
                 Some(Link {
                     weight: (-sharpness * squared(cell, n)).exp() + LEAST,
@@ -141,15 +141,4 @@ fn by_colour(colours: &Image, places: &Grid<Place>, cells: &[usize], reach: f32)
 
 fn square(a: [f32; 3], b: [f32; 3]) -> f32 {
     (0..3).map(|c| (a[c] - b[c]).powi(2)).sum()
-}
-
-/// The places left, right, above and below, where there are any.
-pub fn neighbours(cell: usize, w: usize, h: usize) -> [Option<usize>; 4] {
-    let (x, y) = (cell % w, cell / w);
-    [
-        (x > 0).then(|| cell - 1),
-        (x + 1 < w).then(|| cell + 1),
-        (y > 0).then(|| cell - w),
-        (y + 1 < h).then(|| cell + w),
-    ]
 }

@@ -173,7 +173,7 @@ impl Scene {
             for (rect, mask) in &mut parts {
                 let room = (rect.width.max(rect.height) as f32 * ROOM).ceil() as usize;
                 let larger = rect.grown(room, all.width, all.height);
-                *mask = grow(&place(mask, *rect, larger), room);
+                *mask = grow(&mask.placed(*rect, larger), room);
                 *rect = larger;
             }
         }
@@ -189,7 +189,7 @@ impl Scene {
         );
         let mut asked = Mask::new(frame.rect.width, frame.rect.height, 0.0);
         for (rect, mask) in &parts {
-            let mask = place(mask, *rect, frame.rect);
+            let mask = mask.placed(*rect, frame.rect);
             for (a, m) in asked.data_mut().iter_mut().zip(mask.data()) {
                 *a = a.max(*m);
             }
@@ -206,7 +206,7 @@ impl Scene {
             old: found
                 .removal
                 .as_ref()
-                .map(|(rect, mask)| place(mask, *rect, frame.rect)),
+                .map(|(rect, mask)| mask.placed(*rect, frame.rect)),
             region: Region::new(frame, asked),
             frame,
             picture,
@@ -319,17 +319,6 @@ impl<'a> Texts<'a> {
             negative,
         })
     }
-}
-
-/// A mask on one rectangle of the picture, seen on another.
-fn place(mask: &Mask, from: Rect, onto: Rect) -> Mask {
-    Grid::from_fn(onto.width, onto.height, |x, y| {
-        let column = (x + onto.x).checked_sub(from.x).filter(|c| *c < from.width);
-        let row = (y + onto.y)
-            .checked_sub(from.y)
-            .filter(|r| *r < from.height);
-        column.zip(row).map_or(0.0, |(x, y)| mask.at(x, y))
-    })
 }
 
 /// What the patch engine makes of a request's shape: where the text model starts.

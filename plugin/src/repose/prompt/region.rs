@@ -93,27 +93,15 @@ fn pool(mask: &Mask, width: usize, height: usize) -> Mask {
 
 /// The parts of `mask` that touch `seed`, and `seed` itself.
 fn connected(mask: &Mask, seed: &Mask) -> Mask {
-    let (width, height) = (mask.width(), mask.height());
     let mut out = seed.clone();
-    let mut open: Vec<(usize, usize)> = Vec::new();
-    for y in 0..height {
-        for x in 0..width {
-            if seed.at(x, y) > 0.0 {
-                open.push((x, y));
-            }
-        }
-    }
-    while let Some((x, y)) = open.pop() {
-        let neighbours = [
-            (x.wrapping_sub(1), y),
-            (x + 1, y),
-            (x, y.wrapping_sub(1)),
-            (x, y + 1),
-        ];
-        for (x, y) in neighbours {
-            if x < width && y < height && mask.at(x, y) > 0.0 && out.at(x, y) <= 0.0 {
-                out.set(x, y, 1.0);
-                open.push((x, y));
+    let mut open: Vec<usize> = (0..seed.data().len())
+        .filter(|i| seed.data()[*i] > 0.0)
+        .collect();
+    while let Some(index) = open.pop() {
+        for near in mask.neighbours(index).into_iter().flatten() {
+            if mask.data()[near] > 0.0 && out.data()[near] <= 0.0 {
+                out.data_mut()[near] = 1.0;
+                open.push(near);
             }
         }
     }

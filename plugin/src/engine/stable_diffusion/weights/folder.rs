@@ -100,14 +100,7 @@ impl Configs {
             _ => Value::Null,
         };
         refuse_others(folder, &index)?;
-        let config = |path: &str| {
-            let path = folder.join(path);
-            let bytes = read(&path)?;
-            let source = path.display().to_string();
-            let text = String::from_utf8(bytes)
-                .map_err(|_| Error::files(format!("{source} is not a text in UTF-8")))?;
-            Ok::<_, Error>((text, source))
-        };
+        let config = |path: &str| text(&folder.join(path));
         let (unet, source) = config("unet/config.json")?;
         let unet = UNetConfig::from_json(&unet, &source)?;
         let (vae, source) = config("vae/config.json")?;
@@ -296,6 +289,15 @@ fn shards(folder: &Path, index: &Path) -> Result<Vec<Store>> {
 
 fn read(path: &Path) -> Result<Vec<u8>> {
     crate::subject::read_bounded(path, MAX_JSON)
+}
+
+/// A configuration, and what errors call it.
+pub(super) fn text(path: &Path) -> Result<(String, String)> {
+    let source = path.display().to_string();
+    match String::from_utf8(read(path)?) {
+        Ok(text) => Ok((text, source)),
+        Err(_) => Err(Error::files(format!("{source} is not a text in UTF-8"))),
+    }
 }
 
 fn json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {

@@ -1,16 +1,12 @@
 //! The preview decoder's file: the original's (`taesd_decoder.safetensors`) or diffusers' `AutoencoderTiny`.
 
 use std::collections::HashMap;
-use std::fs;
 use std::path::Path;
 
 use super::store::Store;
-use super::{Family, Part};
+use super::{Family, Part, folder};
 use crate::engine::stable_diffusion::config::TaesdConfig;
 use crate::{Error, Result};
-
-/// The most bytes that are read of a configuration.
-const MAX_CONFIG: u64 = 1 << 20;
 
 /// Where the original's decoder is published for models of this family: the file's name without ending, as ComfyUI keeps it in
 /// `vae_approx`, and the repository.
@@ -44,15 +40,7 @@ pub fn open(path: &Path) -> Result<Part<TaesdConfig>> {
             }
         }
         false => {
-            let beside = path.with_file_name("config.json");
-            let source = beside.display().to_string();
-            let failed = |e: std::io::Error| Error::files(format!("cannot read {source}: {e}"));
-            if fs::metadata(&beside).map_err(failed)?.len() > MAX_CONFIG {
-                return Err(Error::files(format!(
-                    "{source} has more than {MAX_CONFIG} bytes"
-                )));
-            }
-            let text = fs::read_to_string(&beside).map_err(failed)?;
+            let (text, source) = folder::text(&path.with_file_name("config.json"))?;
             TaesdConfig::from_json(&text, &source)?
         }
     };
@@ -85,6 +73,7 @@ mod tests {
     use super::*;
     use crate::ErrorKind;
     use safetensors::tensor::{Dtype, TensorView};
+    use std::fs;
 
     fn written(name: &str, shape: &[usize]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().expect("a folder");

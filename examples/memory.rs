@@ -1,0 +1,12 @@
+//! What Linux tells of this process's memory.
+
+use std::fs;
+
+/// A field of /proc/self/status in KiB, such as `VmHWM`; `None` on other systems.
+pub fn kib(field: &str) -> Option<f64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|l| l.strip_prefix(field)?.strip_prefix(':'))?;
+    line.split_whitespace().next()?.parse().ok()
+}
