@@ -3,8 +3,8 @@
 use rayon::prelude::*;
 
 use super::field::{Field, NONE};
-use super::fill::fits;
 use super::level::{Level, RADIUS};
+use super::scale::fits;
 
 /// Width of the votes for a shift, in texels.
 const VOTE_WIDTH: f32 = 2.0;

@@ -159,8 +159,15 @@ impl Level {
         })
     }
 
-    /// City-block distance of the innermost open texel to a known one; the picture's edge does not count as known.
+    /// [`depth`](Self::depth) of the innermost open texel.
     fn thickness(&self) -> u32 {
+        let depth = self.depth();
+        let innermost = self.open.iter().map(|&p| depth[p as usize]).max();
+        innermost.unwrap_or(0)
+    }
+
+    /// City-block distance of every texel to a known one; the picture's edge does not count as known.
+    pub fn depth(&self) -> Vec<u32> {
         const FAR: u32 = 1 << 20;
         let (w, h) = (self.width, self.height);
         let mut d: Vec<u32> = self
@@ -178,7 +185,7 @@ impl Level {
             let below = if p + w < w * h { d[p + w] } else { FAR };
             d[p] = d[p].min(right.min(below) + 1);
         }
-        self.open.iter().map(|&p| d[p as usize]).max().unwrap_or(0)
+        d
     }
 }
 
