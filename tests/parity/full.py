@@ -3,12 +3,14 @@
 import gc
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
+import ldm
 from checkpoint import PIPELINES, state_of, write_json
 from families import SCHEDULER
 
@@ -87,3 +89,14 @@ def make(kind, folder):
     scheduler = SCHEDULER | dict(prediction_type="epsilon")
     write_json(folder / "scheduler" / "scheduler_config.json", named("DDIMScheduler") | scheduler)
     write_json(folder / "model_index.json", index)
+
+
+def single(kind, folder):
+    """Writes the same as a single file beside the folder."""
+    folder = Path(folder)
+    generation, unet = {"sd15": ("sd1", SD15), "sdxl": ("sdxl", SDXL)}[kind]
+    read = lambda part: load_file(next((folder / part).glob("*.safetensors")))
+    text_2 = read("text_encoder_2") if generation == "sdxl" else None
+    fam = SimpleNamespace(generation=generation, unet=unet, prediction="epsilon")
+    tensors = ldm.single_file(fam, read("unet"), read("vae"), read("text_encoder"), text_2, None)
+    save_file({k: v.contiguous() for k, v in tensors.items()}, folder.with_suffix(".safetensors"))

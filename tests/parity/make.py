@@ -5,7 +5,7 @@
     make.py goldens --committed          the committed goldens: each weight stored once
     make.py OUT                          every family, complete
     make.py OUT --family sd21 --seed 7 --width 32 --vocab 49408
-    make.py OUT --full sd15              a full-size random checkpoint (diffusers folder, f16) for speed and memory
+    make.py OUT --full sd15 [--single]   a full-size random checkpoint (diffusers folder, f16) for speed and memory
 
 Each family becomes a folder OUT/FAMILY with checkpoint/ (diffusers layout), FAMILY.safetensors (single file), golden
 tensors and manifest.json, which names every case with its inputs, outputs, settings and tolerance.
@@ -69,9 +69,13 @@ def main():
     parser.add_argument("--vocab", type=int, default=400, help="49408 is CLIP's")
     parser.add_argument("--committed", action="store_true", help="the families and files that are in the repository")
     parser.add_argument("--full", choices=["sd15", "sdxl"], help="write a full-size random checkpoint into OUT")
+    parser.add_argument("--single", action="store_true", help="with --full: write OUT.safetensors, too")
     args = parser.parse_args()
     if args.full:
-        return full.make(args.full, args.out)
+        full.make(args.full, args.out)
+        if args.single:
+            full.single(args.full, args.out)
+        return
     # One thread: sums are then added in the same order on every machine.
     torch.set_num_threads(1)
     diffusers.utils.logging.set_verbosity_error()

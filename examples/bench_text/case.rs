@@ -1,0 +1,188 @@
+//! What is measured, and how.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+use crate::{Result, memory};
+
+/// What one process does, over and over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Task {
+    /// The U-Net, without gradients.
+    Step,
+    /// The loss and its gradients for LoRAs (rank 8) on the queries, keys, values and outputs of all attentions.
+    Lora,
+    /// The loss and its gradient for one word's vector, through the U-Net and the text encoder.
+    Inversion,
+    /// Picture to latents.
+    Encode,
+    /// Latents to picture.
+    Decode,
+    /// A whole pose in words.
+    Repose,
+}
+
+impl Task {
+    /// As the command lines have it, here and in the peer's script.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Step => "step",
+            Self::Lora => "lora",
+            Self::Inversion => "inversion",
+            Self::Encode => "encode",
+            Self::Decode => "decode",
+            Self::Repose => "repose",
+        }
+    }
+}
+
+/// One process.
+#[derive(Debug, Clone)]
+pub struct Case {
+    pub checkpoint: PathBuf,
+    pub task: Task,
+    /// Pixels of a side.
+    pub side: usize,
+    pub batch: usize,
+    /// Blocks are computed again in the backward pass.
+    pub checkpointing: bool,
+    /// Times that count. One more comes first, which reads the weights from the disk.
+    pub steps: usize,
+    pub threads: usize,
+}
+
+impl Case {
+    /// The words that a process is told by, behind the checkpoint.
+    pub fn words(&self) -> Vec<String> {
+        let mut words = vec!["--task".to_owned(), self.task.name().to_owned()];
+        let numbers = [
+            ("--side", self.side),
+            ("--batch", self.batch),
+            ("--steps", self.steps),
+            ("--threads", self.threads),
+        ];
+        for (name, number) in numbers {
+            words.extend([name.to_owned(), number.to_string()]);
+        }
+        if self.checkpointing {
+            words.push("--checkpointing".to_owned());
+        }
+        words
+    }
+
+    /// Does it in this process.
+    pub fn run(&self) -> Result<Measured> {
+        if self.task == Task::Repose {
+            return crate::pose::whole(self);
+        }
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(self.threads)
+            .build()?;
+        let measured = pool.install(|| {
+            let measured = match self.task {
+                Task::Lora => crate::training::lora(self),
+                Task::Inversion => crate::training::inversion(self),
+                _ => crate::networks::run(self),
+            };
+            // The error of another thread must be sendable.
+            measured.map_err(|e| e.to_string())
+        });
+        Ok(measured?)
+    }
+
+    /// Times `work`, which has all that it needs open.
+    pub fn time(&self, mut work: impl FnMut() -> Result<()>) -> Result<Measured> {
+        // Sets the peak back to what is held now; only Linux has it.
+        let _ = fs::write("/proc/self/clear_refs", "5");
+        work()?;
+        let mut seconds = Vec::with_capacity(self.steps);
+        let computed = Computed::begin(SELF);
+        for _ in 0..self.steps {
+            let begun = Instant::now();
+            work()?;
+            seconds.push(begun.elapsed().as_secs_f64());
+        }
+        Ok(Measured {
+            seconds,
+            peak: megabytes("VmHWM"),
+            cores: computed.cores(),
+            shares: Vec::new(),
+        })
+    }
+}
+
+/// What a process tells.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Measured {
+    pub seconds: Vec<f64>,
+    /// MB that were in memory at most, mapped weights among them, from when the network was open.
+    pub peak: f64,
+    /// How many cores computed, on average: fewer than there are threads where other programs were busy.
+    pub cores: f64,
+    /// Seconds of each part, where it has several.
+    #[serde(default)]
+    pub shares: Vec<(String, f64)>,
+}
+
+impl Measured {
+    pub fn median(&self) -> f64 {
+        let mut sorted = self.seconds.clone();
+        sorted.sort_by(f64::total_cmp);
+        sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+    }
+
+    /// Takes in a further process's times.
+    pub fn join(&mut self, other: Self) {
+        self.seconds.extend(other.seconds);
+        self.peak = self.peak.max(other.peak);
+        self.cores = match self.cores {
+            0.0 => other.cores,
+            before => before.min(other.cores),
+        };
+        self.shares = other.shares;
+    }
+}
+
+/// A field of /proc/self/status in MB; 0 where there is none.
+pub fn megabytes(field: &str) -> f64 {
+    memory::kib(field).map_or(0.0, |kib| kib * 1.024e-3)
+}
+
+/// This process, for [`Computed`].
+pub const SELF: &str = "/proc/self";
+
+/// From when on a process's time on cores is counted.
+pub struct Computed {
+    process: String,
+    begun: Instant,
+    before: f64,
+}
+
+impl Computed {
+    /// `process` is its folder in /proc.
+    pub fn begin(process: &str) -> Self {
+        Self {
+            process: process.to_owned(),
+            begun: Instant::now(),
+            before: computed(process),
+        }
+    }
+
+    /// Cores that were busy since, on average; 0 where it cannot be known.
+    pub fn cores(&self) -> f64 {
+        (computed(&self.process) - self.before) / self.begun.elapsed().as_secs_f64()
+    }
+}
+
+/// Seconds on cores so far, by Linux's hundredths.
+fn computed(process: &str) -> f64 {
+    let stat = fs::read_to_string(format!("{process}/stat")).unwrap_or_default();
+    // Behind the name, which may hold anything: the 12th and 13th are the user's time and the system's.
+    let fields = stat.rsplit(')').next().unwrap_or_default();
+    let ticks = fields.split_whitespace().skip(11).take(2);
+    ticks.filter_map(|t| t.parse::<f64>().ok()).sum::<f64>() / 100.0
+}

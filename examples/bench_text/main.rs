@@ -1,0 +1,191 @@
+//! How long the text engine takes on this CPU and how much memory it needs, beside its peers in the same run.
+//!
+//! ```sh
+//! cargo run --release --example bench_text -- CHECKPOINT [CHECKPOINT …] [--what step,lora] [--peer PYTHON] [--sd-cpp PROGRAM]
+//! ```
+//!
+//! Random weights serve: `tests/parity/make.py DIR --full sd15` makes them. Each measurement is a process of its own, so that
+//! its peak memory (VmHWM, Linux; mapped weights are in it) is its own; the programs take turns, and the times are medians
+//! over all rounds.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a benchmark prints a table, and nobody links it"
+)]
+
+mod case;
+#[path = "../memory.rs"]
+mod memory;
+mod networks;
+mod peers;
+mod pose;
+mod table;
+mod training;
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+use clap::{Parser, ValueEnum};
+use repose::engine::stable_diffusion::weights::{Checkpoint, Options};
+
+use case::{Case, Task};
+use peers::Who;
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// Sides in pixels of the growth with the crop, at batch 2, and batches of that with the batch, at 512 pixels.
+const SIDES: [usize; 3] = [256, 768, 1024];
+const BATCHES: [usize; 2] = [1, 4];
+
+/// Times the text engine beside its peers.
+#[derive(Parser)]
+struct Words {
+    /// Checkpoints: diffusers folders (or, without peers, single files). The first is measured in all that is asked for;
+    /// further ones in `step` and `vae`.
+    #[arg(required = true)]
+    checkpoints: Vec<PathBuf>,
+    /// What is measured.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = What::ALL)]
+    what: Vec<What>,
+    /// Pixels of a side [default: the model's own]
+    #[arg(long)]
+    side: Option<usize>,
+    /// Samples of a step without gradients; guidance takes two. Steps with gradients have one.
+    #[arg(long, default_value_t = 2)]
+    batch: usize,
+    /// Times of each process, behind one that does not count.
+    #[arg(long, default_value_t = 3)]
+    steps: usize,
+    /// Processes of each program.
+    #[arg(long, default_value_t = 2)]
+    rounds: usize,
+    /// Threads that compute.
+    #[arg(long, default_value_t = 2)]
+    threads: usize,
+    /// A Python with diffusers and, for steps with gradients, peft.
+    #[arg(long)]
+    peer: Option<PathBuf>,
+    /// Measures the peer's step without gradients in bfloat16, too.
+    #[arg(long)]
+    bf16: bool,
+    /// stable-diffusion.cpp's command-line program. It reads CHECKPOINT.safetensors, which lies beside the folder.
+    #[arg(long)]
+    sd_cpp: Option<PathBuf>,
+    /// One measurement, in this process.
+    #[arg(long, hide = true)]
+    task: Option<Task>,
+    /// Blocks are computed again in the backward pass of that.
+    #[arg(long, hide = true)]
+    checkpointing: bool,
+}
+
+/// Rows of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum What {
+    /// The U-Net with guidance.
+    Step,
+    /// Training LoRAs on all attentions, without and with gradient checkpointing.
+    Lora,
+    /// Training a word's vector, without and with gradient checkpointing.
+    Inversion,
+    /// The autoencoder.
+    Vae,
+    /// The U-Net at other sizes.
+    Growth,
+    /// A whole pose in words.
+    Repose,
+}
+
+impl What {
+    const ALL: [Self; 6] = [
+        Self::Step,
+        Self::Lora,
+        Self::Inversion,
+        Self::Vae,
+        Self::Growth,
+        Self::Repose,
+    ];
+}
+
+fn main() -> Result<()> {
+    let words = Words::parse();
+    if let (Some(task), [checkpoint]) = (words.task, &words.checkpoints[..]) {
+        let case = Case {
+            checkpoint: checkpoint.clone(),
+            task,
+            side: words.side.unwrap_or(512),
+            batch: words.batch,
+            checkpointing: words.checkpointing,
+            steps: words.steps,
+            threads: words.threads,
+        };
+        println!("{}", serde_json::to_string(&case.run()?)?);
+        return Ok(());
+    }
+    let mut peers = Vec::new();
+    if let Some(python) = &words.peer {
+        peers.push(Who::Diffusers(python.clone(), "f32"));
+        if words.bf16 {
+            peers.push(Who::Diffusers(python.clone(), "bf16"));
+        }
+    }
+    peers.extend(words.sd_cpp.clone().map(Who::SdCpp));
+    table::head(words.threads);
+    for (index, checkpoint) in words.checkpoints.iter().enumerate() {
+        for case in cases(&words, checkpoint, index == 0)? {
+            table::row(&case, &peers, words.rounds)?;
+        }
+    }
+    Ok(())
+}
+
+/// What is measured of one checkpoint.
+fn cases(words: &Words, checkpoint: &Path, first: bool) -> Result<Vec<Case>> {
+    let opened = Checkpoint::open(checkpoint, &Options::default())?;
+    let side = words
+        .side
+        .unwrap_or(8 * opened.unet.config.sample_size.at(0));
+    drop(opened);
+    let step = Case {
+        checkpoint: checkpoint.to_owned(),
+        task: Task::Step,
+        side,
+        batch: words.batch,
+        checkpointing: false,
+        steps: words.steps,
+        threads: words.threads,
+    };
+    let task = |task| Case {
+        task,
+        batch: 1,
+        ..step.clone()
+    };
+    let both = |which| {
+        [false, true].map(|checkpointing| Case {
+            checkpointing,
+            ..task(which)
+        })
+    };
+    let mut cases = Vec::new();
+    for what in &words.what {
+        match what {
+            What::Step => cases.push(step.clone()),
+            What::Vae => cases.extend([task(Task::Encode), task(Task::Decode)]),
+            _ if !first => {}
+            What::Lora => cases.extend(both(Task::Lora)),
+            What::Inversion => cases.extend(both(Task::Inversion)),
+            What::Repose => cases.push(task(Task::Repose)),
+            What::Growth => {
+                let at = |side, batch| Case {
+                    side,
+                    batch,
+                    steps: 1,
+                    ..step.clone()
+                };
+                cases.extend(SIDES.map(|side| at(side, words.batch)));
+                cases.extend(BATCHES.map(|batch| at(512, batch)));
+            }
+        }
+    }
+    Ok(cases)
+}

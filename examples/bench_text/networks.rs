@@ -1,0 +1,38 @@
+//! Networks without gradients.
+
+use candle_core::{Device, Tensor};
+use repose::engine::stable_diffusion::model::{Model, Text};
+use repose::engine::stable_diffusion::unet::Controls;
+use repose::engine::stable_diffusion::weights::Options;
+
+use crate::Result;
+use crate::case::{Case, Measured, Task};
+
+/// A step of the U-Net as guidance has it, or the autoencoder on one picture.
+pub fn run(case: &Case) -> Result<Measured> {
+    let cpu = &Device::Cpu;
+    let model = Model::open(&case.checkpoint, &Options::default(), cpu)?;
+    let (side, batch) = (case.side / 8, case.batch);
+    let latents = |batch| Tensor::randn(0f32, 1.0, (batch, 4, side, side), cpu);
+    match case.task {
+        Task::Encode => {
+            let picture = Tensor::rand(-1f32, 1.0, (1, 3, 8 * side, 8 * side), cpu)?;
+            case.time(|| Ok(model.encode(&picture, &mut || Ok(())).map(drop)?))
+        }
+        Task::Decode => {
+            let latents = latents(1)?;
+            case.time(|| Ok(model.decode(&latents, &mut || Ok(())).map(drop)?))
+        }
+        _ => {
+            let [text, ..] = model.texts(["a bear", "", "a bear"], None, 0)?;
+            let texts: Vec<&Text> = vec![&text; batch];
+            let latents = latents(batch)?;
+            let controls = Controls::default();
+            case.time(|| {
+                Ok(model
+                    .predict(&latents, 481.0, &texts, &controls)
+                    .map(drop)?)
+            })
+        }
+    }
+}
