@@ -75,6 +75,33 @@ fn changed(scene: &Scene, job: &Job) -> usize {
     changed
 }
 
+/// The scene with a job's layer over it, where its mask is not 0.
+fn flat(scene: &Scene, job: &Job) -> Vec<u8> {
+    let mut flat = scene.pixels.clone();
+    for layer in job.layers().unwrap() {
+        for (i, mask) in layer.mask.iter().enumerate() {
+            let (x, y) = (
+                i as u32 % layer.picture.width,
+                i as u32 / layer.picture.width,
+            );
+            let there = ((layer.y + y) * scene.width + layer.x + x) as usize * 3;
+            if *mask > 0 {
+                flat[there..there + 3].copy_from_slice(&layer.picture.pixels[i * 3..i * 3 + 3]);
+            }
+        }
+    }
+    flat
+}
+
+/// The mean difference of two pictures.
+fn apart(one: &[u8], other: &[u8]) -> f64 {
+    let differences = one
+        .iter()
+        .zip(other)
+        .map(|(a, b)| f64::from(a.abs_diff(*b)));
+    differences.sum::<f64>() / one.len() as f64
+}
+
 #[test]
 fn words_redraw_the_subject_and_nothing_else() {
     let scene = Scene::new(160, 120);
@@ -113,6 +140,20 @@ fn every_sampler_and_a_shape_beside_the_words() {
         });
         assert!(changed(&scene, &done(&engine, &request)) > 500, "{sampler}");
     }
+    let guided = |guidance| {
+        let mut request = pose(&scene);
+        request.text = Some(TextOptions {
+            guidance: Some(guidance),
+            ..quick()
+        });
+        let job = done(&engine, &request);
+        assert!(changed(&scene, &job) > 500, "{guidance}");
+        flat(&scene, &job)
+    };
+    // Without guidance the network looks at the prompt alone; nearly without, at both, for nearly the same result.
+    let (without, nearly, much) = (guided(1.0), guided(1.001), guided(20.0));
+    let (near, far) = (apart(&without, &nearly), apart(&without, &much));
+    assert!(10.0 * near < far, "{near} and {far}");
     let pins = [Pin {
         from: [64.0, 60.0],
         to: [84.0, 66.0],

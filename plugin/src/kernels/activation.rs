@@ -130,9 +130,9 @@ impl WithSimd for Map<'_> {
             self.y.len(),
             #[inline(always)]
             |at| {
-                let x = simd.partial_load_f32s(&self.x[at.clone()]);
+                let x = vector::load(simd, &self.x[at.clone()]);
                 let (value, _) = activate(simd, self.which, x);
-                simd.partial_store_f32s(&mut self.y[at], value);
+                vector::store(simd, &mut self.y[at], value);
             },
         );
     }
@@ -155,10 +155,10 @@ impl WithSimd for Slopes<'_> {
             self.dx.len(),
             #[inline(always)]
             |at| {
-                let x = simd.partial_load_f32s(&self.x[at.clone()]);
-                let dy = simd.partial_load_f32s(&self.dy[at.clone()]);
+                let x = vector::load(simd, &self.x[at.clone()]);
+                let dy = vector::load(simd, &self.dy[at.clone()]);
                 let (_, slope) = activate(simd, self.which, x);
-                simd.partial_store_f32s(&mut self.dx[at], simd.mul_f32s(dy, slope));
+                vector::store(simd, &mut self.dx[at], simd.mul_f32s(dy, slope));
             },
         );
     }
@@ -220,10 +220,10 @@ impl WithSimd for Gate<'_> {
             self.y.len(),
             #[inline(always)]
             |at| {
-                let h = simd.partial_load_f32s(&self.h[at.clone()]);
-                let g = simd.partial_load_f32s(&self.g[at.clone()]);
+                let h = vector::load(simd, &self.h[at.clone()]);
+                let g = vector::load(simd, &self.g[at.clone()]);
                 let (value, _) = gelu(simd, g);
-                simd.partial_store_f32s(&mut self.y[at], simd.mul_f32s(h, value));
+                vector::store(simd, &mut self.y[at], simd.mul_f32s(h, value));
             },
         );
     }
@@ -247,13 +247,13 @@ impl WithSimd for GateSlopes<'_> {
             self.dy.len(),
             #[inline(always)]
             |at| {
-                let h = simd.partial_load_f32s(&self.h[at.clone()]);
-                let g = simd.partial_load_f32s(&self.g[at.clone()]);
-                let dy = simd.partial_load_f32s(&self.dy[at.clone()]);
+                let h = vector::load(simd, &self.h[at.clone()]);
+                let g = vector::load(simd, &self.g[at.clone()]);
+                let dy = vector::load(simd, &self.dy[at.clone()]);
                 let (value, slope) = gelu(simd, g);
-                simd.partial_store_f32s(&mut self.dh[at.clone()], simd.mul_f32s(dy, value));
+                vector::store(simd, &mut self.dh[at.clone()], simd.mul_f32s(dy, value));
                 let dg = simd.mul_f32s(simd.mul_f32s(dy, h), slope);
-                simd.partial_store_f32s(&mut self.dg[at], dg);
+                vector::store(simd, &mut self.dg[at], dg);
             },
         );
     }

@@ -1,5 +1,5 @@
-//! Convolution of pictures with a frozen weight: products of the weight with patches (im2col), a bounded number of rows of
-//! the output at a time.
+//! Convolution of pictures with a frozen weight: by Winograd's filtering where that pays, else products of the weight with
+//! patches (im2col), a bounded number of rows of the output at a time.
 #![allow(unsafe_code, reason = "threads fill their own tiles of one output")]
 
 use candle_core::{Result, Tensor, bail};
@@ -13,6 +13,7 @@ use super::patches::{Geometry, Span};
 use super::path::choose;
 use super::scratch::Scratch;
 use super::weight::Weight;
+use super::winograd::Winograd;
 use super::{Frozen, reference};
 
 /// Values of patches that are laid out at once: 32 MiB.
@@ -94,6 +95,23 @@ impl Conv2d {
         }
     }
 
+    /// The same by Winograd's filtering, where that pays; its gradient, if `turned`.
+    fn winograd(&self, dims: &[usize], turned: bool) -> Option<Winograd<'_>> {
+        let (co, ci) = (self.w.shape()[0], dims[1]);
+        let (inputs, outputs) = if turned { (co, ci) } else { (ci, co) };
+        let found = Winograd {
+            batch: dims[0],
+            inputs,
+            outputs,
+            height: dims[2],
+            width: dims[3],
+            weights: self.w.values(),
+            turned,
+        };
+        let fits = (self.size, self.stride, self.padding) == ([3, 3], 1, 1);
+        (fits && found.pays()).then_some(found)
+    }
+
     /// Calls `run` with rows of the output, a part of one picture each, that are worked on together: so many that their
     /// patches stay within bounds.
     fn blocks(g: &Geometry, mut run: impl FnMut(usize, usize)) {
@@ -119,6 +137,9 @@ impl Kernel for Conv2d {
         let (co, depth, plane) = (self.w.shape()[0], g.depth(), g.plane());
         if y.is_empty() {
             return;
+        }
+        if let Some(winograd) = self.winograd(dims, false) {
+            return winograd.run(x, self.bias.as_deref(), y);
         }
         let w = Weight::new(self.w.values(), depth);
         let step = w.step(co);
@@ -166,6 +187,9 @@ impl Kernel for Conv2d {
         let (co, depth, plane) = (self.w.shape()[0], g.depth(), g.plane());
         if dy.is_empty() || dx.is_empty() {
             return;
+        }
+        if let Some(winograd) = self.winograd(dims, true) {
+            return winograd.run(dy, None, dx);
         }
         let w = Weight::new(self.w.values(), depth);
         let step = w.step(co);

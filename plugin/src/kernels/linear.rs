@@ -7,13 +7,14 @@ use rayon::prelude::*;
 use super::matrix::{Matrix, Shared};
 use super::op::{self, Kernel};
 use super::path::choose;
+use super::product::{self, Product};
 use super::scratch::Scratch;
-use super::weight::Weight;
+use super::weight::{PART, Weight};
 use super::{Frozen, reference};
 
 /// Rows of a tile where there are many.
 const ROWS: usize = 512;
-/// Rows for each thread from which on it pays to share a widened weight among all, rather than the rows.
+/// Rows for each thread from which on it pays to lay a weight out in panels for all, rather than to share its columns.
 const MANY: usize = 96;
 /// Values that a thread widens at once for itself.
 const BLOCK: usize = 1 << 19;
@@ -97,12 +98,23 @@ impl Kernel for Linear {
         };
         let threads = rayon::current_num_threads();
         if rows >= MANY * threads {
-            let step = w.step(n);
-            let mut scratch = Scratch::of(w.scratch(step * k));
+            let step = panel_columns(k, n);
+            let mut panels = Scratch::of(k * product::padded(step));
             for first in (0..n).step_by(step) {
-                let width = step.min(n - first);
-                let w = w.rows(first, width, &mut scratch);
-                tiles(rows, threads).for_each(|range| product(range, (first, width), w));
+                let count = step.min(n - first);
+                let panels = &mut panels[..k * product::padded(count)];
+                w.columns(first, count, panels);
+                tiles(rows, threads).for_each(|(row, rows)| {
+                    Product {
+                        left: Matrix::new(&x[row * k..], rows, k, k),
+                        right: panels,
+                        bias: self.bias.as_deref().map(|bias| &bias[first..]),
+                        add: false,
+                        // SAFETY: tasks have ranges of rows to themselves.
+                        to: unsafe { y.tile(row * n + first, rows, count, n) },
+                    }
+                    .run();
+                });
             }
         } else {
             let width = n.div_ceil(2 * threads).max(16).min((BLOCK / k).max(1));
@@ -134,12 +146,23 @@ impl Kernel for Linear {
         };
         let threads = rayon::current_num_threads();
         if rows >= MANY * threads {
-            let step = w.step(n);
-            let mut scratch = Scratch::of(w.scratch(step * k));
+            let step = (PART / product::padded(k)).clamp(1, n);
+            let mut panels = Scratch::of(step * product::padded(k));
             for from in (0..n).step_by(step) {
                 let depth = step.min(n - from);
-                let w = w.rows(from, depth, &mut scratch);
-                tiles(rows, threads).for_each(|range| product(range, (0, k), (from, depth), w));
+                let panels = &mut panels[..depth * product::padded(k)];
+                w.panels(from, depth, panels);
+                tiles(rows, threads).for_each(|(row, rows)| {
+                    Product {
+                        left: Matrix::new(&dy[row * n + from..], rows, depth, n),
+                        right: panels,
+                        bias: None,
+                        add: from > 0,
+                        // SAFETY: tasks have ranges of rows to themselves.
+                        to: unsafe { dx.tile(row * k, rows, k, k) },
+                    }
+                    .run();
+                });
             }
         } else {
             let width = k.div_ceil(2 * threads).max(16);
@@ -155,6 +178,12 @@ impl Kernel for Linear {
             });
         }
     }
+}
+
+/// How many of `n` columns of `k` values are worked on at once: whole panels.
+fn panel_columns(k: usize, n: usize) -> usize {
+    let width = product::width();
+    ((PART / k).max(width) / width * width).min(n)
 }
 
 /// Ranges of rows, start and count, for as many tasks as pay.

@@ -67,6 +67,15 @@ impl<'a> Matrix<'a> {
         self.columns
     }
 
+    /// Row `index`.
+    ///
+    /// # Panics
+    /// If there is none, or rows do not lie in one piece.
+    pub fn row(self, index: usize) -> &'a [f32] {
+        assert!(index < self.rows && self.strides.1 == 1, "no such row");
+        &self.values[index * self.strides.0..][..self.columns]
+    }
+
     /// `count` rows from `start` on.
     ///
     /// # Panics

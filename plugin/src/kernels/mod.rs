@@ -15,6 +15,7 @@ mod norm;
 mod op;
 mod patches;
 mod path;
+mod product;
 pub mod reference;
 mod scratch;
 #[cfg(test)]
@@ -24,6 +25,7 @@ mod tests;
 mod upsample;
 mod vector;
 mod weight;
+mod winograd;
 
 pub use activation::{geglu, gelu_erf, quick_gelu, silu};
 pub use attention::attention;

@@ -203,12 +203,12 @@ impl WithSimd for Normalise<'_> {
                 y.len(),
                 #[inline(always)]
                 |at| {
-                    let x = simd.partial_load_f32s(&x[at.clone()]);
+                    let x = vector::load(simd, &x[at.clone()]);
                     let mut z = simd.mul_add_f32s(x, factor, offset);
                     if group.silu {
                         z = simd.mul_f32s(z, vector::sigmoid(simd, z));
                     }
-                    simd.partial_store_f32s(&mut y[at], z);
+                    vector::store(simd, &mut y[at], z);
                 },
             );
         }
@@ -244,7 +244,7 @@ impl WithSimd for Pull<'_> {
                 dx,
                 #[inline(always)]
                 |at, standard| {
-                    let mut pull = simd.partial_load_f32s(&dy[at]);
+                    let mut pull = vector::load(simd, &dy[at]);
                     if group.silu {
                         let z = simd.mul_add_f32s(standard, weight, bias);
                         let gate = vector::sigmoid(simd, z);
@@ -278,13 +278,13 @@ fn pull<S: Simd>(
         dx.len(),
         #[inline(always)]
         |at| {
-            let x = simd.partial_load_f32s(&x[at.clone()]);
+            let x = vector::load(simd, &x[at.clone()]);
             let standard = simd.mul_f32s(simd.sub_f32s(x, mean), scale);
             // Beyond a row's end the gradient loads as zero.
             let pull = gradient(at.clone(), standard);
             pulls = simd.add_f32s(pulls, pull);
             turns = simd.mul_add_f32s(pull, standard, turns);
-            simd.partial_store_f32s(&mut dx[at], pull);
+            vector::store(simd, &mut dx[at], pull);
         },
     );
     (
@@ -312,10 +312,10 @@ fn settle<S: Simd>(
         dx.len(),
         #[inline(always)]
         |at| {
-            let x = simd.sub_f32s(simd.partial_load_f32s(&x[at.clone()]), mean);
-            let pull = simd.sub_f32s(simd.partial_load_f32s(&dx[at.clone()]), pulls);
+            let x = simd.sub_f32s(vector::load(simd, &x[at.clone()]), mean);
+            let pull = simd.sub_f32s(vector::load(simd, &dx[at.clone()]), pulls);
             let pull = simd.mul_f32s(scale, simd.mul_add_f32s(x, along, pull));
-            simd.partial_store_f32s(&mut dx[at], pull);
+            vector::store(simd, &mut dx[at], pull);
         },
     );
 }
@@ -374,12 +374,12 @@ impl WithSimd for Rows<'_> {
                 y.len(),
                 #[inline(always)]
                 |at| {
-                    let x = simd.partial_load_f32s(&x[at.clone()]);
-                    let weight = simd.partial_load_f32s(&weight[at.clone()]);
-                    let bias = simd.partial_load_f32s(&bias[at.clone()]);
+                    let x = vector::load(simd, &x[at.clone()]);
+                    let weight = vector::load(simd, &weight[at.clone()]);
+                    let bias = vector::load(simd, &bias[at.clone()]);
                     let standard = simd.mul_f32s(simd.sub_f32s(x, mean), scale);
                     let z = simd.mul_add_f32s(standard, weight, bias);
-                    simd.partial_store_f32s(&mut y[at.clone()], z);
+                    vector::store(simd, &mut y[at.clone()], z);
                 },
             );
         }
@@ -410,8 +410,8 @@ impl WithSimd for RowsPull<'_> {
                 dx,
                 #[inline(always)]
                 |at, _| {
-                    let dy = simd.partial_load_f32s(&dy[at.clone()]);
-                    simd.mul_f32s(dy, simd.partial_load_f32s(&weight[at]))
+                    let dy = vector::load(simd, &dy[at.clone()]);
+                    simd.mul_f32s(dy, vector::load(simd, &weight[at]))
                 },
             );
             settle(simd, moments, sums, x, dx);

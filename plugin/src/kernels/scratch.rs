@@ -12,20 +12,26 @@ thread_local! {
 
 /// `f32`s with any values, given back to the thread at the end.
 #[derive(Debug)]
-pub struct Scratch(Vec<f32>);
+pub struct Scratch {
+    buffer: Vec<f32>,
+    length: usize,
+}
 
 impl Scratch {
     /// A buffer of this length.
     pub fn of(length: usize) -> Self {
         let mut buffer = BUFFERS.with_borrow_mut(Vec::pop).unwrap_or_default();
-        buffer.resize(length, 0.0);
-        Self(buffer)
+        // A larger one stays as large: making it smaller and larger again would fill it each time.
+        if buffer.len() < length {
+            buffer = vec![0.0; length];
+        }
+        Self { buffer, length }
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        let buffer = std::mem::take(&mut self.0);
+        let buffer = std::mem::take(&mut self.buffer);
         // A thread that is ending keeps nothing.
         let _ = BUFFERS.try_with(|kept| {
             let mut kept = kept.borrow_mut();
@@ -40,12 +46,12 @@ impl Deref for Scratch {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
-        &self.0
+        &self.buffer[..self.length]
     }
 }
 
 impl DerefMut for Scratch {
     fn deref_mut(&mut self) -> &mut [f32] {
-        &mut self.0
+        &mut self.buffer[..self.length]
     }
 }

@@ -64,6 +64,29 @@ fn conv2d_is_its_reference() -> Result<()> {
 }
 
 #[test]
+fn winograd_is_the_reference_too() -> Result<()> {
+    for (batch, ci, co, (h, w)) in [
+        (1, 32, 40, (21, 19)),
+        (2, 33, 32, (16, 17)),
+        (1, 40, 35, (3, 97)),
+        (3, 32, 32, (12, 10)),
+    ] {
+        for dtype in STORED {
+            let x = random(&[batch, ci, h, w], 1)?;
+            let weight = Frozen::of(&random(&[co, ci, 3, 3], 2)?, dtype)?;
+            let bias = random(&[co], 3)?;
+            agree(
+                &[x],
+                2e-5,
+                |x| conv2d(&x[0], &weight, Some(&bias), 1, 1),
+                |x| reference::conv2d(&x[0], &weight, Some(&bias), 1, 1),
+            )?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn attention_is_its_reference() -> Result<()> {
     for (batch, heads, n, m, d, mask, causal) in [
         (1, 1, 1, 1, 8, false, false),

@@ -7,6 +7,25 @@ pub fn run<W: WithSimd>(work: W) -> W::Output {
     Arch::new().dispatch(work)
 }
 
+/// A vector of the values of a slice, and zeros where it has fewer than a vector.
+#[inline(always)]
+pub fn load<S: Simd>(simd: S, x: &[f32]) -> S::f32s {
+    // A partial load is a call, even where it is whole.
+    match S::as_simd_f32s(x) {
+        ([whole], _) => *whole,
+        _ => simd.partial_load_f32s(x),
+    }
+}
+
+/// Writes as much of a vector as a slice has room for.
+#[inline(always)]
+pub fn store<S: Simd>(simd: S, y: &mut [f32], value: S::f32s) {
+    match S::as_mut_simd_f32s(y) {
+        ([whole], _) => *whole = value,
+        (_, y) => simd.partial_store_f32s(y, value),
+    }
+}
+
 /// exp(x) to about 1 ulp between −87 and 88; held at their values beyond.
 #[inline(always)]
 pub fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {

@@ -4,9 +4,13 @@ use rayon::prelude::*;
 
 use super::Values;
 use super::matrix::Matrix;
+use super::product;
 
 /// Values that are widened at once: 16 MiB of `f32`.
 pub const PART: usize = 1 << 22;
+
+/// Values of a row that are widened at once on the way to columns.
+const LINE: usize = 64;
 
 /// A weight as rows of `columns` values.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +54,47 @@ impl<'a> Weight<'a> {
             .enumerate()
             .for_each(|(i, out)| self.values.widen(from + i * piece, out));
         Matrix::new(scratch, count, self.columns, self.columns)
+    }
+
+    /// Lays `count` rows from `start` on out as the columns of panels (see [`Product`](super::product::Product)), by all
+    /// threads.
+    pub fn columns(self, start: usize, count: usize, panels: &mut [f32]) {
+        let (width, depth) = (product::width(), self.columns);
+        let panels = panels.par_chunks_mut(depth * width).enumerate();
+        panels.for_each(|(p, panel)| {
+            let own = panel.len() / depth;
+            let first = start + p * width;
+            let rows = width.min(start + count - first);
+            let mut line = [0.0; LINE];
+            for (n, block) in panel.chunks_mut(LINE * own).enumerate() {
+                let line = &mut line[..block.len() / own];
+                for r in 0..rows {
+                    self.values.widen((first + r) * depth + n * LINE, line);
+                    for (to, from) in block[r..].iter_mut().step_by(own).zip(&*line) {
+                        *to = *from;
+                    }
+                }
+                for line in block.chunks_exact_mut(own) {
+                    line[rows..].fill(0.0);
+                }
+            }
+        });
+    }
+
+    /// Lays `count` rows from `start` on out as the rows of panels, by all threads.
+    pub fn panels(self, start: usize, count: usize, panels: &mut [f32]) {
+        let width = product::width();
+        let panels = panels.par_chunks_mut(count * width).enumerate();
+        panels.for_each(|(p, panel)| {
+            let own = panel.len() / count;
+            let first = p * width;
+            let columns = width.min(self.columns - first);
+            for (r, line) in panel.chunks_exact_mut(own).enumerate() {
+                let from = (start + r) * self.columns + first;
+                self.values.widen(from, &mut line[..columns]);
+                line[columns..].fill(0.0);
+            }
+        });
     }
 
     /// `count` rows from `start` on, of each the columns `first..first + width`: in place, or widened by this thread alone.

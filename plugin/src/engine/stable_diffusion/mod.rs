@@ -8,6 +8,7 @@ pub mod clip;
 pub mod config;
 pub mod model;
 pub mod nn;
+mod pace;
 pub mod sampler;
 #[cfg(test)]
 mod testing;
@@ -17,3 +18,4 @@ pub mod vae;
 pub mod weights;
 
 pub use cache::Cache;
+pub use pace::Pace;

@@ -5,6 +5,7 @@ use std::path::Path;
 use candle_core::{DType, Device, Tensor};
 
 use super::clip::TextEncoder;
+use super::pace::Pace;
 use super::sampler::Schedule;
 use super::text::{Conditioning, Learned, LoraUse, Pad, Prompt, Stage, Tokenizer, time_ids};
 use super::unet::{Added, Controls, Input, Seen, UNet};
@@ -27,6 +28,7 @@ pub struct Model {
     vae: Vae,
     taesd: Option<Taesd>,
     schedule: Schedule,
+    pace: Option<Pace>,
     /// See [`Checkpoint::zeros_for_empty`].
     zeros_for_empty: bool,
     learned: Vec<Embedding>,
@@ -105,6 +107,11 @@ impl Model {
                 )));
             }
         };
+        let pace = Pace::of(&checkpoint.name, &checkpoint.scheduler);
+        let schedule = match pace {
+            Some(pace) => Schedule::new(&pace.schedule(&checkpoint.scheduler))?,
+            None => Schedule::new(&checkpoint.scheduler)?,
+        };
         Ok(Self {
             name: ModelRef {
                 name: checkpoint.name.clone(),
@@ -117,7 +124,8 @@ impl Model {
             unet,
             vae: Vae::new(&checkpoint.vae.config, &checkpoint.vae.weights(device))?,
             taesd: None,
-            schedule: Schedule::new(&checkpoint.scheduler)?,
+            schedule,
+            pace,
             zeros_for_empty: checkpoint.zeros_for_empty,
             learned: Vec::new(),
         })
@@ -151,6 +159,11 @@ impl Model {
     /// What it was trained on.
     pub fn schedule(&self) -> &Schedule {
         &self.schedule
+    }
+
+    /// How it wants to be sampled, if it was distilled to need few steps.
+    pub fn pace(&self) -> Option<Pace> {
+        self.pace
     }
 
     /// Side in pixels of the pictures it was trained on.

@@ -205,20 +205,21 @@ fn row<S: Simd>(
         #[inline(always)]
         |at| {
             let mut score = simd.mul_f32s(
-                simd.partial_load_f32s(&weights[at.clone()]),
+                vector::load(simd, &weights[at.clone()]),
                 simd.splat_f32s(scale),
             );
             if let Some(mask) = mask {
-                score = simd.add_f32s(score, simd.partial_load_f32s(&mask[at.clone()]));
+                score = simd.add_f32s(score, vector::load(simd, &mask[at.clone()]));
             }
             let off = simd.sub_f32s(score, simd.splat_f32s(sum));
             let weight = vector::exp(simd, off);
             let faint = simd.less_than_f32s(off, simd.splat_f32s(FAINT));
             let weight = simd.select_f32s(faint, simd.splat_f32s(0.0), weight);
-            let pull = simd.partial_load_f32s(&slopes[at.clone()]);
+            let pull = vector::load(simd, &slopes[at.clone()]);
             let slope = simd.mul_f32s(weight, simd.sub_f32s(pull, simd.splat_f32s(drop)));
-            simd.partial_store_f32s(&mut weights[at.clone()], weight);
-            simd.partial_store_f32s(
+            vector::store(simd, &mut weights[at.clone()], weight);
+            vector::store(
+                simd,
                 &mut slopes[at],
                 simd.mul_f32s(slope, simd.splat_f32s(scale)),
             );

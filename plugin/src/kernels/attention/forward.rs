@@ -166,8 +166,8 @@ fn weigh<S: Simd>(simd: S, scores: &mut [f32], top: f32) -> f32 {
         sum = simd.add_f32s(sum, *v);
     }
     if !rest.is_empty() {
-        let weights = weight(simd, simd.partial_load_f32s(rest), tops);
-        simd.partial_store_f32s(rest, weights);
+        let weights = weight(simd, vector::load(simd, rest), tops);
+        vector::store(simd, rest, weights);
     }
     simd.reduce_sum_f32s(sum) + rest.iter().sum::<f32>()
 }

@@ -20,6 +20,7 @@ use crate::engine::patch::field::mix;
 use crate::engine::stable_diffusion::Cache;
 use crate::engine::stable_diffusion::model::{Model, Text};
 use crate::engine::stable_diffusion::sampler::{Method, Noise, Sampler};
+use crate::engine::stable_diffusion::unet::{Controls, TextMemory};
 use crate::outcome::Outcome;
 use crate::progress::Progress;
 use crate::request::Repose;
@@ -90,7 +91,7 @@ pub fn run(
             negative: &texts.negative,
             subject: scene.old.as_ref(),
             masked: latents.masked.as_ref(),
-            guidance: plan.guidance,
+            guidance: plan.guidance(model),
             rescale: plan.rescale,
             identity: plan.identity,
             first: scene.first,
@@ -195,11 +196,8 @@ impl Scene {
             }
         }
         let picture = canvas.image(frame.rect)?;
-        let method = plan.method.unwrap_or(match model.inpainting() {
-            true => Method::DpmKarras,
-            false => Method::Ddim,
-        });
-        let sampler = Sampler::new(method, model.schedule(), plan.steps(method))?;
+        let (method, steps) = plan.sampling(model);
+        let sampler = Sampler::new(method, model.schedule(), steps)?;
         let first = sampler.start_at(plan.strength).min(sampler.steps() - 1);
         Ok(Self {
             rough: rough.map(|r| r.over(&picture, frame.rect)),
@@ -234,6 +232,10 @@ impl Scene {
         }
         watch.stage("inverting")?;
         let model = texts.model;
+        let controls = Controls {
+            memory: Some(TextMemory::default()),
+            ..Controls::default()
+        };
         Path::invert(
             &latents.picture,
             model.schedule(),
@@ -241,9 +243,7 @@ impl Scene {
             self.first,
             &mut |sample, t| {
                 watch.inverted()?;
-                Ok(model
-                    .predict(sample, t, &[&texts.source], &Default::default())?
-                    .0)
+                Ok(model.predict(sample, t, &[&texts.source], &controls)?.0)
             },
         )
     }

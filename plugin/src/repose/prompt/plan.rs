@@ -1,5 +1,6 @@
 //! What a request asks of a text model, with the defaults filled in.
 
+use crate::engine::stable_diffusion::model::Model;
 use crate::engine::stable_diffusion::sampler::Method;
 use crate::request::Repose;
 use crate::subject::Subject;
@@ -33,8 +34,8 @@ pub struct Plan {
     steps: Option<usize>,
     /// How far the picture may change, above 0 to 1.
     pub strength: f64,
-    /// Classifier-free guidance.
-    pub guidance: f64,
+    /// Classifier-free guidance, if it is asked for.
+    guidance: Option<f64>,
     /// Guidance rescale.
     pub rescale: f64,
     /// ω of the subject's look.
@@ -85,7 +86,7 @@ impl Plan {
                 None if shaped => KEEP_LAYOUT,
                 None => 1.0,
             },
-            guidance: words.guidance.map_or(GUIDANCE, f64::from),
+            guidance: words.guidance.map(f64::from),
             rescale: words.rescale.map_or(0.0, f64::from),
             identity: words.identity.unwrap_or(IDENTITY),
             clip_skip: words.clip_skip as usize,
@@ -99,12 +100,27 @@ impl Plan {
         [&self.prompt, &self.negative, &self.source]
     }
 
-    /// Steps of the sampler that is used.
-    pub fn steps(&self, method: Method) -> usize {
-        self.steps.unwrap_or(match method {
-            Method::Ddim => DDIM_STEPS,
-            other => other.usual_steps(),
-        })
+    /// The sampler and its steps for a model: as asked, or as a distilled model wants it, or, as it inverts the picture, DDIM
+    /// where the model is not one for inpainting.
+    pub fn sampling(&self, model: &Model) -> (Method, usize) {
+        let pace = model.pace();
+        let method = self.method.or(pace.map(|p| p.method));
+        let method = method.unwrap_or(match model.inpainting() {
+            true => Method::DpmKarras,
+            false => Method::Ddim,
+        });
+        let usual = match (method, pace) {
+            (_, Some(pace)) if pace.method == method => pace.steps,
+            (Method::Ddim, _) => DDIM_STEPS,
+            (other, _) => other.usual_steps(),
+        };
+        (method, self.steps.unwrap_or(usual))
+    }
+
+    /// Classifier-free guidance for a model.
+    pub fn guidance(&self, model: &Model) -> f64 {
+        let usual = model.pace().map_or(GUIDANCE, |pace| pace.guidance);
+        self.guidance.unwrap_or(usual)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::Result;
 use crate::canvas::{Grid, Mask};
 use crate::engine::stable_diffusion::model::{Model, Text};
 use crate::engine::stable_diffusion::sampler::{Noise, Sampler, guide, rescale};
-use crate::engine::stable_diffusion::unet::{Controls, Features, Feed, Place};
+use crate::engine::stable_diffusion::unet::{Controls, Features, Feed, Place, TextMemory};
 
 /// The level whose cross-attention is read: two halvings below the latents, where words point best (Prompt-to-Prompt,
 /// arXiv 2208.01626, reads 16×16 of 64×64).
@@ -78,14 +78,15 @@ impl Run<'_> {
         let shape = self.start.dims().to_vec();
         let mut region = self.region.latent(None);
         let mut attention = Attention::default();
+        let [source, both] = [TextMemory::default(), TextMemory::default()];
         let mut sample = self.begin(&sampler, &noise.tensor(&shape, device)?, &region)?;
         for index in self.first..sampler.steps() {
             check()?;
-            let feed = self.reference(&sampler, index)?;
+            let feed = self.reference(&sampler, index, &source)?;
             check()?;
             let t = sampler.timesteps()[index];
             let input = sampler.scale_input(&sample, index)?;
-            let output = self.predict(&input, t, feed, &mut attention)?;
+            let output = self.predict(&input, t, feed, &both, &mut attention)?;
             let fresh = match sampler.needs_noise(index) {
                 true => Some(noise.tensor(&shape, device)?),
                 false => None,
@@ -125,7 +126,12 @@ impl Run<'_> {
     }
 
     /// The subject's keys and values at an index, from a pass over the picture as it is.
-    fn reference(&self, sampler: &Sampler, index: usize) -> Result<BTreeMap<String, Feed>> {
+    fn reference(
+        &self,
+        sampler: &Sampler,
+        index: usize,
+        memory: &TextMemory,
+    ) -> Result<BTreeMap<String, Feed>> {
         let Some(subject) = self.subject.filter(|_| self.identity > 0.0) else {
             return Ok(BTreeMap::new());
         };
@@ -134,6 +140,7 @@ impl Run<'_> {
         let record = layers.iter().filter(|l| !l.cross).map(|l| l.name.clone());
         let controls = Controls {
             record: record.collect(),
+            memory: Some(memory.clone()),
             ..Controls::default()
         };
         let nothing = Mask::new(1, 1, 0.0);
@@ -161,28 +168,39 @@ impl Run<'_> {
         sample: &Tensor,
         t: f32,
         feed: BTreeMap<String, Feed>,
+        memory: &TextMemory,
         attention: &mut Attention,
     ) -> Result<Tensor> {
+        // Guidance of 1 is the output for the prompt.
+        let guided = self.guidance != 1.0;
         let controls = Controls {
             maps: match self.target.word.is_empty() {
                 true => BTreeSet::new(),
                 false => self.watched(),
             },
             feed,
+            memory: Some(memory.clone()),
             ..Controls::default()
         };
-        let both = Tensor::cat(&[sample, sample], 0)?;
+        let both = match guided {
+            true => Tensor::cat(&[sample, sample], 0)?,
+            false => sample.clone(),
+        };
         let region = self.region.latent(None);
         let masked = self.masked.cloned().unwrap_or_else(|| self.start.clone());
         let input = self.with_mask(&both, &region, masked)?;
         let texts = [self.negative, self.target];
-        let (output, seen) = self.model.predict(&input, t, &texts, &controls)?;
+        let texts = if guided { &texts[..] } else { &texts[1..] };
+        let (output, seen) = self.model.predict(&input, t, texts, &controls)?;
         for map in seen.maps.values() {
             attention.add(
                 &map.probabilities,
                 &self.target.word,
                 (map.width, map.height),
             )?;
+        }
+        if !guided {
+            return Ok(output);
         }
         let (without, with) = (output.narrow(0, 0, 1)?, output.narrow(0, 1, 1)?);
         let guided = guide(&without, &with, self.guidance)?;

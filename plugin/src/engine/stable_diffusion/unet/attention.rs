@@ -17,17 +17,20 @@ pub(super) struct Attention {
     out: Linear,
     heads: usize,
     upcast: bool,
+    /// Whether it attends to the text.
+    cross: bool,
 }
 
 impl Attention {
-    /// `context` is the width of what is attended to.
+    /// `text` is the width of the text that is attended to; `None`: to the picture's own places.
     pub(super) fn new(
         weights: &Weights,
         channels: usize,
-        context: usize,
+        text: Option<usize>,
         heads: usize,
         upcast: bool,
     ) -> Result<Self> {
+        let context = text.unwrap_or(channels);
         let project = |name, inputs| Linear::new(&weights.at(name), inputs, channels, false);
         Ok(Self {
             name: weights.path().to_owned(),
@@ -37,6 +40,7 @@ impl Attention {
             out: Linear::new(&weights.at("to_out.0"), channels, channels, true)?,
             heads,
             upcast,
+            cross: text.is_some(),
         })
     }
 
@@ -57,7 +61,14 @@ impl Attention {
             })
         };
         let q = split(&self.query, x)?;
-        let (mut k, mut v) = (split(&self.key, context)?, split(&self.value, context)?);
+        let make = || Ok((split(&self.key, context)?, split(&self.value, context)?));
+        let memory = pass
+            .as_ref()
+            .and_then(|(pass, _)| pass.controls.memory.as_ref());
+        let (mut k, mut v) = match memory.filter(|_| self.cross) {
+            Some(memory) => memory.recall(&self.name, make)?,
+            None => make()?,
+        };
         let scale = 1.0 / (q.dim(3)? as f64).sqrt();
         let mut mask = None;
         let mut map = None;

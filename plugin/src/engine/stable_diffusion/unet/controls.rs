@@ -1,6 +1,7 @@
 //! What can be read from and fed to a U-Net's attentions.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::{Device, Tensor};
 
@@ -45,6 +46,30 @@ pub struct Controls {
     /// Keep only the blocks' inputs for the backward pass, and compute blocks again there: less memory, about a third more
     /// time. Blocks that are read or fed are kept whole.
     pub checkpoint: bool,
+    /// Where the text's keys and values are kept from pass to pass; `None`: each pass makes them.
+    pub memory: Option<TextMemory>,
+}
+
+/// The keys and values that the attentions to the text make of it, the same at every step of a run: made once. For one
+/// context, one set of adapters, and passes without gradients.
+#[derive(Debug, Clone, Default)]
+pub struct TextMemory(Arc<Mutex<BTreeMap<String, (Tensor, Tensor)>>>);
+
+impl TextMemory {
+    /// Keys and values of a layer, made by `make` the first time.
+    pub(super) fn recall(
+        &self,
+        layer: &str,
+        make: impl FnOnce() -> Result<(Tensor, Tensor)>,
+    ) -> Result<(Tensor, Tensor)> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = kept.get(layer) {
+            return Ok(known.clone());
+        }
+        let made = make()?;
+        kept.insert(layer.to_owned(), made.clone());
+        Ok(made)
+    }
 }
 
 /// What was kept of a pass, by names of [`Layer`]s.

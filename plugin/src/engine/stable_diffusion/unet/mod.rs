@@ -21,7 +21,7 @@ use super::nn::{Conv2d, GroupNorm};
 use super::weights::Weights;
 use crate::{Error, Result, kernels};
 
-pub use controls::{Controls, Features, Feed, Layer, Map, Place, Seen};
+pub use controls::{Controls, Features, Feed, Layer, Map, Place, Seen, TextMemory};
 
 /// A U-Net.
 #[derive(Debug)]

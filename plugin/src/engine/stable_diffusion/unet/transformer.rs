@@ -86,17 +86,17 @@ impl Block {
     fn new(config: &UNetConfig, weights: &Weights, level: usize) -> Result<Self> {
         let channels = config.block_out_channels[level];
         let norm = |name| LayerNorm::new(&weights.at(name), channels, 1e-5);
-        let attention = |name, context| {
+        let attention = |name, text| {
             let (heads, upcast) = (config.heads(level), config.upcast_attention);
-            Attention::new(&weights.at(name), channels, context, heads, upcast)
+            Attention::new(&weights.at(name), channels, text, heads, upcast)
         };
         let forward = weights.at("ff.net");
         Ok(Self {
             name: format!("{}.", weights.path()),
             norm1: norm("norm1")?,
-            attn1: attention("attn1", channels)?,
+            attn1: attention("attn1", None)?,
             norm2: norm("norm2")?,
-            attn2: attention("attn2", config.cross_attention_dim)?,
+            attn2: attention("attn2", Some(config.cross_attention_dim))?,
             norm3: norm("norm3")?,
             wide: Linear::new(&forward.at("0.proj"), channels, 8 * channels, true)?,
             narrow: Linear::new(&forward.at("2"), 4 * channels, channels, true)?,

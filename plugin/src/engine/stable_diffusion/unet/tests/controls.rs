@@ -63,6 +63,36 @@ fn watched_layers_compute_the_same_and_their_maps_are_probabilities() -> Result<
 }
 
 #[test]
+fn a_text_is_made_to_keys_once() -> Result<()> {
+    for config in [plain(), extended()] {
+        let (unet, given) = (build(&config, DType::F32)?, Given::new()?);
+        let input = Input {
+            added: config.addition().map(|_| &given.added),
+            ..given.input()
+        };
+        let expected = unet.forward(&input)?;
+        let controls = Controls {
+            memory: Some(TextMemory::default()),
+            ..Controls::default()
+        };
+        for _ in 0..2 {
+            let found = unet.forward_with(&input, &controls)?.0;
+            assert_eq!(error(&found, &expected)?, 0.0);
+        }
+        // Another text is not looked at any more.
+        let context = (&given.context * 2.0)?;
+        let other = Input {
+            context: &context,
+            ..input
+        };
+        let found = unet.forward_with(&other, &controls)?.0;
+        assert_eq!(error(&found, &expected)?, 0.0);
+        assert!(error(&unet.forward(&other)?, &expected)? > 1e-3);
+    }
+    Ok(())
+}
+
+#[test]
 fn a_reference_outside_its_mask_is_no_reference() -> Result<()> {
     let (unet, given) = (build(&plain(), DType::F32)?, Given::new()?);
     let other = Given {
