@@ -18,6 +18,7 @@ mod path;
 mod product;
 pub mod reference;
 mod scratch;
+mod sum;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -33,4 +34,5 @@ pub use conv::conv2d;
 pub use frozen::{Bytes, Frozen, Source, Values};
 pub use linear::linear;
 pub use norm::{group_norm, layer_norm};
+pub use sum::{add, add_channels};
 pub use upsample::upsample_nearest_2x;

@@ -5,8 +5,8 @@ use candle_core::{DType, Device, Result, Tensor};
 
 use super::testing::{agree, error, random};
 use super::{
-    Frozen, attention, conv2d, geglu, gelu_erf, group_norm, layer_norm, linear, quick_gelu,
-    reference, silu, upsample_nearest_2x,
+    Frozen, add, add_channels, attention, conv2d, geglu, gelu_erf, group_norm, layer_norm, linear,
+    quick_gelu, reference, silu, upsample_nearest_2x,
 };
 
 const STORED: [DType; 3] = [DType::F32, DType::F16, DType::BF16];
@@ -83,6 +83,31 @@ fn winograd_is_the_reference_too() -> Result<()> {
             )?;
         }
     }
+    Ok(())
+}
+
+#[test]
+fn sums_are_their_references() -> Result<()> {
+    for shape in [vec![2, 3], vec![1, 5, 7], vec![2, 3, 130, 131]] {
+        let (a, b) = (random(&shape, 1)?, random(&shape, 2)?);
+        agree(
+            &[a.clone(), b],
+            1e-6,
+            |x| add(&x[0], &x[1]),
+            |x| &x[0] + &x[1],
+        )?;
+        let shift = random(&shape[..2], 3)?;
+        let mut wide = vec![1; shape.len()];
+        wide[..2].copy_from_slice(&shape[..2]);
+        agree(
+            &[a, shift],
+            1e-5,
+            |x| add_channels(&x[0], &x[1]),
+            |x| x[0].broadcast_add(&x[1].reshape(wide.as_slice())?),
+        )?;
+    }
+    assert!(add_channels(&random(&[2, 3, 4], 1)?, &random(&[3, 2], 1)?).is_err());
+    assert!(add(&random(&[2, 3], 1)?, &random(&[3, 2], 1)?).is_err());
     Ok(())
 }
 

@@ -77,7 +77,7 @@ impl Conv2d {
         let bias = self.bias.as_ref();
         let mut y = kernels::conv2d(x, &self.weight, bias, self.stride, self.padding)?;
         for adapter in adapters(&self.slot) {
-            y = (y + self.change(&adapter, x)?)?;
+            y = kernels::add(&y, &self.change(&adapter, x)?)?;
         }
         Ok(y)
     }

@@ -48,7 +48,7 @@ impl Linear {
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let mut y = kernels::linear(x, &self.weight, self.bias.as_ref())?;
         for adapter in adapters(&self.slot) {
-            y = (y + self.change(&adapter, x)?)?;
+            y = kernels::add(&y, &self.change(&adapter, x)?)?;
         }
         Ok(y)
     }

@@ -3,8 +3,8 @@
 use candle_core::Tensor;
 
 use super::{Conv2d, GroupNorm, Linear, Slot};
-use crate::Result;
 use crate::engine::stable_diffusion::weights::Weights;
+use crate::{Result, kernels};
 
 /// Two normed convolutions, between which the time embedding is added, beside a shortcut: diffusers' `ResnetBlock2D`.
 #[derive(Debug)]
@@ -65,15 +65,13 @@ impl Resnet {
     pub fn forward(&self, x: &Tensor, time: Option<&Tensor>) -> Result<Tensor> {
         let mut y = self.conv1.forward(&self.norm1.forward_silu(x)?)?;
         if let (Some(projection), Some(time)) = (&self.time, time) {
-            let (batch, channels, _, _) = y.dims4()?;
-            let shift = projection.forward(time)?.reshape((batch, channels, 1, 1))?;
-            y = y.broadcast_add(&shift)?;
+            y = kernels::add_channels(&y, &projection.forward(time)?)?;
         }
         y = self.norm2.forward_silu(&y)?;
         y = self.conv2.forward(&y)?;
         Ok(match &self.shortcut {
-            Some(shortcut) => (shortcut.forward(x)? + y)?,
-            None => (x + y)?,
+            Some(shortcut) => kernels::add(&shortcut.forward(x)?, &y)?,
+            None => kernels::add(x, &y)?,
         })
     }
 

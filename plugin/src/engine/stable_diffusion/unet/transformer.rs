@@ -64,7 +64,10 @@ impl Transformer {
             .forward(&tokens)?
             .transpose(1, 2)?
             .contiguous()?;
-        Ok((y.reshape((batch, channels, height, width))? + x)?)
+        Ok(kernels::add(
+            &y.reshape((batch, channels, height, width))?,
+            x,
+        )?)
     }
 }
 
@@ -111,12 +114,12 @@ impl Block {
     ) -> Result<Tensor> {
         let normed = self.norm1.forward(x)?;
         let again = pass.as_mut().map(|(pass, size)| (&mut **pass, *size));
-        let x = (x + self.attn1.forward(&normed, &normed, again)?)?;
+        let x = kernels::add(x, &self.attn1.forward(&normed, &normed, again)?)?;
         let normed = self.norm2.forward(&x)?;
-        let x = (x + self.attn2.forward(&normed, context, pass)?)?;
+        let x = kernels::add(&x, &self.attn2.forward(&normed, context, pass)?)?;
         let normed = self.norm3.forward(&x)?;
         let inner = kernels::geglu(&self.wide.forward(&normed)?)?;
-        Ok((x + self.narrow.forward(&inner)?)?)
+        Ok(kernels::add(&x, &self.narrow.forward(&inner)?)?)
     }
 }
 
