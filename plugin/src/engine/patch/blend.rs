@@ -1,17 +1,16 @@
 //! Joining copied pieces without seams: the gradients of the copies, the values of the surroundings
 //! (Pérez et al., "Poisson Image Editing", 2003).
 
+mod grids;
 mod solve;
 
 use rayon::prelude::*;
 
+use self::grids::{Grids, Links, Quad};
 use super::field::NONE;
 use super::level::{Part, Start, Texel};
 use crate::Result;
 use crate::canvas::{Grid, Image};
-
-/// A row of the equations: neighbours, whether each counts, the weight, and two right sides.
-type Row = ([u32; 4], [u8; 4], f32, [Rgb; 2]);
 
 /// Difference of two pieces, root mean square over the channels, from which they are rather cut apart than led into each
 /// other: what is an edge must not become haze. And how firmly they hold together at least, out of 255.
@@ -23,10 +22,8 @@ const BELIEVED: f32 = 0.05;
 /// Difference from what the border says, root mean square over the channels, from which it is structure that the border
 /// cannot know, and not an error: larger values lead colours across edges.
 const STRUCTURE: f32 = 0.07;
-/// Residuals, as a share of the first one, to which the result and the surface it is held to are solved. The surface only
-/// pulls weakly: solved as exactly as the result, fills of 20 photos are no better, and joining takes nearly twice as long.
-const EXACT: f64 = 1e-4;
-const ROUGH: f64 = 3e-3;
+/// Share of the first error to which the equations are solved: the result is then within a step of 8 bits.
+const EXACT: f64 = 5e-4;
 
 type Rgb = [f32; 3];
 
@@ -47,7 +44,14 @@ pub fn join(
         let reach = BELIEVED * image.width().max(image.height()) as f32;
         system.hold(from, mean, 1.0 / (reach * reach));
     }
-    let solved = system.solve(&system.wanted, &system.start, EXACT);
+    let System {
+        cells,
+        mut grids,
+        wanted,
+        start,
+        ..
+    } = system;
+    let solved = grids.solve(&wanted, &start, EXACT);
     // Far from any border the sum of many gradients may drift: it never leaves the range of the known colours.
     let (mut low, mut high) = ([f32::INFINITY; 3], [f32::NEG_INFINITY; 3]);
     let pixels = image.data().iter().zip(parts.data());
@@ -57,23 +61,21 @@ pub fn join(
         }
     }
     let mut out = image.clone();
-    for (&place, value) in system.cells.iter().zip(solved) {
+    for (&place, value) in cells.iter().zip(solved) {
         out.data_mut()[place as usize] = std::array::from_fn(|c| value[c].max(low[c]).min(high[c]));
     }
     Ok(out)
 }
 
-/// The linear system over the unknown pixels: `diagonal · x − Σ weight · x(neighbours) = wanted`.
+/// The linear system over the unknown pixels: `diagonal · x − Σ weight · x(neighbours) = wanted`. The fourth value of a quad
+/// is 0.
 struct System {
     cells: Vec<u32>,
-    links: Vec<[u32; 4]>,
-    /// How firmly neighbours hold together, out of 255.
-    weights: Vec<[u8; 4]>,
-    diagonal: Vec<f32>,
-    wanted: Vec<Rgb>,
+    grids: Grids,
+    wanted: Vec<Quad>,
     /// The part of `wanted` that is the known neighbours'.
-    border: Vec<Rgb>,
-    start: Vec<Rgb>,
+    border: Vec<Quad>,
+    start: Vec<Quad>,
 }
 
 fn minus(a: Rgb, b: Rgb) -> Rgb {
@@ -115,48 +117,50 @@ impl System {
             let there = step((here != NONE).then_some(here)? as usize, side);
             Some(pixels[there.filter(|&t| parts[t].known())?])
         };
-        let guess = |i: u32| {
-            let t = mean[i as usize];
-            [t[0], t[1], t[2]]
-        };
-        let start: Vec<Rgb> = (0u32..)
+        let guess = |i: u32| rgb(mean[i as usize]);
+        let start: Vec<Quad> = (0u32..)
             .zip(from)
             .map(|(i, &from)| match from {
-                NONE => guess(i),
-                _ => pixels[from as usize],
+                NONE => quad(guess(i)),
+                _ => quad(pixels[from as usize]),
             })
             .collect();
         // How far two neighbours' pieces disagree about both of them, squared.
         let apart = |i: u32, n: usize, side: usize| -> f32 {
             let square = |a: Rgb, b: Rgb| minus(a, b).map(|v| v * v).iter().sum::<f32>() / 3.0;
             let one = foretold(i, side).map(|told| match open(n) {
-                true => square(told, start[slot[n] as usize]),
+                true => square(told, rgb(start[slot[n] as usize])),
                 false => square(told, pixels[n]),
             });
             let other = open(n).then(|| foretold(slot[n], side ^ 1)).flatten();
-            let other = other.map(|told| square(told, start[i as usize]));
+            let other = other.map(|told| square(told, rgb(start[i as usize])));
             match (one, other) {
                 (Some(a), Some(b)) => (a + b) / 2.0,
                 (Some(a), None) | (None, Some(a)) => a,
                 (None, None) => 0.0,
             }
         };
-        let rows: Vec<Row> = cells
-            .par_iter()
+        let count = cells.len();
+        let mut links = Links::new(count);
+        let mut wanted = vec![[0.0; 4]; count];
+        let mut border = wanted.clone();
+        (links.rows(), &mut wanted, &mut border, &cells)
+            .into_par_iter()
             .enumerate()
-            .map(|(i, &p)| {
+            .for_each(|(i, ((link, firmness, anchor), wanted, border, &p))| {
                 let i = i as u32;
-                let (mut links, mut weights) = ([NONE; 4], [0u8; 4]);
-                let (mut diagonal, mut wanted, mut border) = (0.0f32, [0.0f32; 3], [0.0f32; 3]);
                 for side in 0..4 {
                     let Some(n) = step(p as usize, side) else {
                         continue;
                     };
                     let firm = 255.0 / (1.0 + apart(i, n, side) / (EDGE * EDGE));
-                    weights[side] = firm.max(LEAST) as u8;
-                    let weight = f32::from(weights[side]) / 255.0;
-                    diagonal += weight;
-                    links[side] = slot[n];
+                    let firm = firm.max(LEAST) as u8;
+                    let weight = f32::from(firm) / 255.0;
+                    if open(n) {
+                        (link[side], firmness[side]) = (slot[n], u16::from(firm));
+                    } else {
+                        *anchor += weight;
+                    }
                     let mine = gradient(i, side);
                     let theirs = if open(n) {
                         gradient(slot[n], side ^ 1).map(|g| g.map(|v| -v))
@@ -183,53 +187,57 @@ impl System {
                     }
                 }
                 // Alone behind a veil, it keeps what it starts with.
-                if diagonal == 0.0 {
-                    let alone = start[i as usize];
-                    (diagonal, wanted, border) = (1.0, alone, alone);
+                if *anchor == 0.0 && *firmness == [0; 4] {
+                    *anchor = 1.0;
+                    (*wanted, *border) = (start[i as usize], start[i as usize]);
                 }
-                (links, weights, diagonal, [wanted, border])
-            })
-            .collect();
-        let mut system = Self {
+            });
+        Self {
+            grids: Grids::new(
+                links,
+                cells
+                    .iter()
+                    .map(|&p| [p % w as u32, p / w as u32])
+                    .collect(),
+            ),
             cells,
-            links: Vec::new(),
-            weights: Vec::new(),
-            diagonal: Vec::new(),
-            wanted: Vec::new(),
-            border: Vec::new(),
+            wanted,
+            border,
             start,
-        };
-        for (links, weights, diagonal, [wanted, border]) in rows {
-            system.links.push(links);
-            system.weights.push(weights);
-            system.diagonal.push(diagonal);
-            system.wanted.push(wanted);
-            system.border.push(border);
         }
-        system
     }
 
     /// Draws what is copied to the surface without gradients over the same border, cut where the pieces are, by `strength`
     /// relative to a whole link; less where `mean`, which has the structure right, is far from it.
     fn hold(&mut self, from: &[u32], mean: &[Texel], strength: f32) {
-        let first: Vec<Rgb> = mean.iter().map(|t| [t[0], t[1], t[2]]).collect();
-        let surface = self.solve(&self.border, &first, ROUGH);
+        let border = std::mem::take(&mut self.border);
+        let first: Vec<Quad> = mean.iter().map(|t| quad(rgb(*t))).collect();
+        let surface = self.grids.solve(&border, &first, EXACT);
+        let mut pulls = vec![0.0; first.len()];
         for (i, (there, mean)) in surface.iter().zip(first).enumerate() {
             if from[i] == NONE {
                 continue;
             }
-            let off = minus(mean, *there).map(|v| v * v).iter().sum::<f32>() / 3.0;
-            let strength = strength / (1.0 + off / (STRUCTURE * STRUCTURE));
-            self.diagonal[i] += strength;
-            add(&mut self.wanted[i], [strength; 3], *there);
+            let off = minus(rgb(mean), rgb(*there))
+                .map(|v| v * v)
+                .iter()
+                .sum::<f32>()
+                / 3.0;
+            pulls[i] = strength / (1.0 + off / (STRUCTURE * STRUCTURE));
+            for c in 0..3 {
+                self.wanted[i][c] += pulls[i] * there[c];
+            }
         }
+        self.grids.anchor(pulls);
     }
 }
 
-fn add(to: &mut Rgb, factor: Rgb, what: Rgb) {
-    for c in 0..3 {
-        to[c] += factor[c] * what[c];
-    }
+fn rgb([r, g, b, _]: Quad) -> Rgb {
+    [r, g, b]
+}
+
+fn quad([r, g, b]: Rgb) -> Quad {
+    [r, g, b, 0.0]
 }
 
 #[cfg(test)]

@@ -1,78 +1,64 @@
-//! The solution of the system by conjugate gradients.
+//! The solution of the system by conjugate gradients, prepared on coarser and coarser self.
 
 use rayon::prelude::*;
 
-use super::{Rgb, System, add, minus};
-use crate::engine::patch::field::NONE;
+use super::grids::{Grids, PIECE, Quad};
 
-/// Most rounds of conjugate gradients.
-const ROUNDS: usize = 400;
-/// Cells one task works on.
-const PIECE: usize = 4096;
+/// Most rounds of conjugate gradients; it takes about ten.
+const ROUNDS: usize = 100;
 
-impl System {
-    /// `A·x` at cell `i`.
-    fn apply(&self, x: &[Rgb], i: usize) -> Rgb {
-        let mut sum = x[i].map(|v| v * self.diagonal[i]);
-        let links = self.links[i].iter().zip(&self.weights[i]);
-        for (&link, &weight) in links.filter(|(l, _)| **l != NONE) {
-            let (n, weight) = (x[link as usize], f32::from(weight) / 255.0);
-            for c in 0..3 {
-                sum[c] -= weight * n[c];
-            }
-        }
-        sum
-    }
-
-    /// Conjugate gradients, the diagonal as preconditioner, the three channels side by side, until the residual has fallen to
-    /// the share `left`.
-    pub(super) fn solve(&self, wanted: &[Rgb], start: &[Rgb], left: f64) -> Vec<Rgb> {
-        let scaled = |r: &Rgb, i: usize| r.map(|v| v / self.diagonal[i]);
-        // The solution so far, and what is left to explain.
-        let mut state: Vec<[Rgb; 2]> = start.iter().map(|x| [*x, [0.0; 3]]).collect();
-        let mut rz = change(&mut state, |i, [_, r]| {
-            *r = minus(wanted[i], self.apply(start, i));
-            products(r, &scaled(r, i))
+impl Grids {
+    /// Conjugate gradients with a multigrid cycle as preconditioner, the three channels side by side, until the error (in the
+    /// energy norm, as the preconditioner sees it) has fallen to the share `left`.
+    pub(super) fn solve(&mut self, wanted: &[Quad], start: &[Quad], left: f64) -> Vec<Quad> {
+        let mut x = start.to_vec();
+        let mut residual = vec![[0.0; 4]; x.len()];
+        self.finest().each(&x, &mut residual, |i, r, ax| {
+            *r = std::array::from_fn(|c| wanted[i][c] - ax[c]);
         });
-        let mut direction: Vec<Rgb> = state
-            .par_iter()
-            .enumerate()
-            .map(|(i, [_, r])| scaled(r, i))
-            .collect();
-        let mut ad = direction.clone();
+        let mut better = vec![[0.0; 4]; x.len()];
+        self.precondition(&residual, &mut better);
+        let mut rz = products(&residual, &better);
+        let mut direction = better.clone();
         let goal = rz.iter().sum::<f64>() * left * left + 1e-12;
         for _ in 0..ROUNDS {
             if rz.iter().sum::<f64>() < goal {
                 break;
             }
-            let curvature = change(&mut ad, |i, ad| {
-                *ad = self.apply(&direction, i);
-                products(ad, &direction[i])
-            });
-            let length = ratio(rz, curvature);
-            let next = change(&mut state, |i, [x, r]| {
-                add(x, length, direction[i]);
-                add(r, length.map(|v| -v), ad[i]);
-                products(r, &scaled(r, i))
-            });
+            // Until the residual is prepared again, there is room for the direction's image.
+            let image = &mut better;
+            self.finest()
+                .each(&direction, image, |_, out, ad| *out = ad);
+            let length = ratio(rz, products(&direction, image));
+            let (image, direction_now) = (&*image, &direction);
+            (&mut x, &mut residual)
+                .into_par_iter()
+                .with_min_len(PIECE)
+                .enumerate()
+                .for_each(|(i, (x, r))| {
+                    for c in 0..4 {
+                        x[c] += length[c] * direction_now[i][c];
+                        r[c] -= length[c] * image[i][c];
+                    }
+                });
+            self.precondition(&residual, &mut better);
+            let next = products(&residual, &better);
             let keep = ratio(next, rz);
             rz = next;
-            direction
-                .par_iter_mut()
-                .zip(&state)
-                .enumerate()
-                .for_each(|(i, (d, [_, r]))| {
-                    let z = scaled(r, i);
-                    for c in 0..3 {
+            (&mut direction, &better)
+                .into_par_iter()
+                .with_min_len(PIECE)
+                .for_each(|(d, z)| {
+                    for c in 0..4 {
                         d[c] = z[c] + keep[c] * d[c];
                     }
                 });
         }
-        state.into_iter().map(|[x, _]| x).collect()
+        x
     }
 }
 
-fn ratio(a: [f64; 3], b: [f64; 3]) -> Rgb {
+fn ratio(a: [f64; 4], b: [f64; 4]) -> Quad {
     std::array::from_fn(|c| {
         if b[c].abs() > 1e-20 {
             (a[c] / b[c]) as f32
@@ -82,28 +68,22 @@ fn ratio(a: [f64; 3], b: [f64; 3]) -> Rgb {
     })
 }
 
-fn products(a: &Rgb, b: &Rgb) -> [f64; 3] {
-    std::array::from_fn(|c| f64::from(a[c]) * f64::from(b[c]))
-}
-
-/// Changes a list place by place and sums what `each` returns, per channel. Pieces of a fixed length are added in their
-/// order, so that the result does not depend on the number of threads.
-fn change<T: Send>(list: &mut [T], each: impl Fn(usize, &mut T) -> [f64; 3] + Sync) -> [f64; 3] {
-    let sums: Vec<[f64; 3]> = list
-        .par_chunks_mut(PIECE)
-        .enumerate()
-        .map(|(piece, part)| {
-            let mut sum = [0.0f64; 3];
-            for (k, value) in part.iter_mut().enumerate() {
-                let told = each(piece * PIECE + k, value);
-                for c in 0..3 {
-                    sum[c] += told[c];
+/// The scalar product of each channel. Pieces of a fixed length are added in their order, so that the result does not depend
+/// on the number of threads.
+fn products(a: &[Quad], b: &[Quad]) -> [f64; 4] {
+    let pieces = a.par_chunks(PIECE).zip(b.par_chunks(PIECE));
+    let sums: Vec<[f64; 4]> = pieces
+        .map(|(a, b)| {
+            let mut sum = [0.0f64; 4];
+            for (a, b) in a.iter().zip(b) {
+                for c in 0..4 {
+                    sum[c] += f64::from(a[c]) * f64::from(b[c]);
                 }
             }
             sum
         })
         .collect();
-    sums.iter().fold([0.0; 3], |total, sum| {
+    sums.iter().fold([0.0; 4], |total, sum| {
         std::array::from_fn(|c| total[c] + sum[c])
     })
 }
