@@ -51,7 +51,7 @@ pub fn join(
         start,
         ..
     } = system;
-    let solved = grids.solve(&wanted, &start, EXACT);
+    let solved = grids.solve(&wanted, start, EXACT);
     // Far from any border the sum of many gradients may drift: it never leaves the range of the known colours.
     let (mut low, mut high) = ([f32::INFINITY; 3], [f32::NEG_INFINITY; 3]);
     let pixels = image.data().iter().zip(parts.data());
@@ -212,13 +212,13 @@ impl System {
     fn hold(&mut self, from: &[u32], mean: &[Texel], strength: f32) {
         let border = std::mem::take(&mut self.border);
         let first: Vec<Quad> = mean.iter().map(|t| quad(rgb(*t))).collect();
-        let surface = self.grids.solve(&border, &first, EXACT);
-        let mut pulls = vec![0.0; first.len()];
-        for (i, (there, mean)) in surface.iter().zip(first).enumerate() {
+        let surface = self.grids.solve(&border, first, EXACT);
+        let mut pulls = vec![0.0; surface.len()];
+        for (i, (there, mean)) in surface.iter().zip(mean).enumerate() {
             if from[i] == NONE {
                 continue;
             }
-            let off = minus(rgb(mean), rgb(*there))
+            let off = minus(rgb(*mean), rgb(*there))
                 .map(|v| v * v)
                 .iter()
                 .sum::<f32>()

@@ -48,6 +48,11 @@ pub fn mix(mut z: u64) -> u64 {
     z ^ (z >> 31)
 }
 
+/// A number below `end` from 32 random bits, without a division.
+fn below(random: u32, end: u32) -> u32 {
+    ((u64::from(random) * u64::from(end)) >> 32) as u32
+}
+
 /// Mean squared difference of the patches around `a` and `b`, where the first is not veiled; infinite once it is above
 /// `limit`.
 fn distance(level: &Level, a: u32, b: u32, limit: f32) -> f32 {
@@ -60,23 +65,29 @@ fn distance(level: &Level, a: u32, b: u32, limit: f32) -> f32 {
     let corner = |p: u32| p as usize - RADIUS * w - RADIUS;
     let (a, b) = (corner(a), corner(b));
     let stop = limit * (SIDE * SIDE) as f32;
+    let texels = level.texels.as_flattened();
     let mut sum = 0.0f32;
-    for row in 0..SIDE {
-        let left = &level.texels[a + row * w..a + row * w + SIDE];
-        let right = &level.texels[b + row * w..b + row * w + SIDE];
-        let mut four = [0.0f32; 4];
-        for (p, q) in left.iter().zip(right) {
-            for c in 0..4 {
-                let d = p[c] - q[c];
-                four[c] += d * d;
-            }
-        }
-        sum += four[0] + four[1] + four[2] + four[3];
+    for down in (0..SIDE).map(|down| down * w) {
+        sum += row(&texels[4 * (a + down)..], &texels[4 * (b + down)..]);
         if sum > stop {
             return f32::INFINITY;
         }
     }
     sum / (SIDE * SIDE) as f32
+}
+
+/// Squared difference of the first texels of both, as many as a patch has in a row.
+#[inline(always)]
+fn row(left: &[f32], right: &[f32]) -> f32 {
+    let mut four = [0.0f32; 4];
+    let (left, right) = (&left[..4 * SIDE], &right[..4 * SIDE]);
+    for (p, q) in left.as_chunks::<4>().0.iter().zip(right.as_chunks::<4>().0) {
+        for c in 0..4 {
+            let d = p[c] - q[c];
+            four[c] += d * d;
+        }
+    }
+    (four[0] + four[1]) + (four[2] + four[3])
 }
 
 /// The same over the `seen` texels of the first patch that are not veiled.
@@ -202,10 +213,14 @@ impl Field {
         };
         // The small constant lets price decide between perfect matches.
         let mut score = (d + 1e-6) * price(best);
+        // Neighbours often say the same: what was tried lately is no better now.
+        let (mut tried, mut turn) = ([NONE; 4], 0);
         let mut consider = |s: u32, best: &mut u32| {
-            if s == *best {
+            if s == *best || tried.contains(&s) {
                 return;
             }
+            tried[turn % 4] = s;
+            turn += 1;
             let price = price(s);
             let e = distance(level, q, s, score / price);
             if (e + 1e-6) * price < score {
@@ -232,10 +247,10 @@ impl Field {
         let mut radius = how.radius as isize;
         while radius >= 1 {
             h = mix(h);
-            let span = (2 * radius + 1) as u64;
+            let span = 2 * radius as u32 + 1;
             let (dx, dy) = (
-                (h % span) as isize - radius,
-                ((h >> 32) % span) as isize - radius,
+                below(h as u32, span) as isize - radius,
+                below((h >> 32) as u32, span) as isize - radius,
             );
             if let Some(s) = moved(level, best, dx, dy) {
                 consider(s, &mut best);
@@ -245,7 +260,7 @@ impl Field {
         for _ in 0..how.global {
             h = mix(h);
             consider(
-                level.sources[(h % level.sources.len() as u64) as usize],
+                level.sources[below((h >> 32) as u32, level.sources.len() as u32) as usize],
                 &mut best,
             );
         }

@@ -8,10 +8,9 @@ use super::grids::{Grids, PIECE, Quad};
 const ROUNDS: usize = 100;
 
 impl Grids {
-    /// Conjugate gradients with a multigrid cycle as preconditioner, the three channels side by side, until the error (in the
+    /// Conjugate gradients with a multigrid cycle as preconditioner, the three channels side by side, from `x`, until the error (in the
     /// energy norm, as the preconditioner sees it) has fallen to the share `left`.
-    pub(super) fn solve(&mut self, wanted: &[Quad], start: &[Quad], left: f64) -> Vec<Quad> {
-        let mut x = start.to_vec();
+    pub(super) fn solve(&mut self, wanted: &[Quad], mut x: Vec<Quad>, left: f64) -> Vec<Quad> {
         let mut residual = vec![[0.0; 4]; x.len()];
         self.finest().each(&x, &mut residual, |i, r, ax| {
             *r = std::array::from_fn(|c| wanted[i][c] - ax[c]);
