@@ -2,7 +2,8 @@
 //! weights are transformed so that the convolution becomes 36 products of matrices, with a quarter of the multiplications.
 #![allow(unsafe_code, reason = "threads fill their own rows of shared buffers")]
 
-use pulp::{Simd, WithSimd};
+mod transform;
+
 use rayon::prelude::*;
 
 use super::Values;
@@ -10,6 +11,7 @@ use super::matrix::{Matrix, Shared};
 use super::product::{self, Product};
 use super::scratch::Scratch;
 use super::vector;
+use transform::{Paint, See, Weigh};
 
 /// Side of a tile of the output.
 const TILE: usize = 4;
@@ -304,185 +306,6 @@ impl Block {
                 end - begin,
             )
         })
-    }
-}
-
-/// Bᵀ d: the input's transform in one direction.
-#[inline(always)]
-fn see<S: Simd>(simd: S, d: [S::f32s; SEEN]) -> [S::f32s; SEEN] {
-    let by = |factor: f32, x: S::f32s, y: S::f32s| simd.mul_add_f32s(simd.splat_f32s(factor), x, y);
-    let even = by(-4.0, d[2], d[4]);
-    let odd = by(-4.0, d[1], d[3]);
-    let near = simd.sub_f32s(d[4], d[2]);
-    let far = simd.sub_f32s(d[3], d[1]);
-    [
-        by(4.0, d[0], by(-5.0, d[2], d[4])),
-        simd.add_f32s(even, odd),
-        simd.sub_f32s(even, odd),
-        by(2.0, far, near),
-        by(-2.0, far, near),
-        by(4.0, d[1], by(-5.0, d[3], d[5])),
-    ]
-}
-
-/// G g: the weights' transform in one direction.
-#[inline(always)]
-fn weigh<S: Simd>(simd: S, g: [S::f32s; 3]) -> [S::f32s; SEEN] {
-    let times = |factor: f32, x: S::f32s| simd.mul_f32s(simd.splat_f32s(factor), x);
-    let outer = times(-1.0 / 6.0, simd.add_f32s(g[0], g[2]));
-    let middle = times(1.0 / 6.0, g[1]);
-    let wide = simd.add_f32s(times(1.0 / 24.0, g[0]), times(1.0 / 6.0, g[2]));
-    let narrow = times(1.0 / 12.0, g[1]);
-    [
-        times(0.25, g[0]),
-        simd.sub_f32s(outer, middle),
-        simd.add_f32s(outer, middle),
-        simd.add_f32s(wide, narrow),
-        simd.sub_f32s(wide, narrow),
-        g[2],
-    ]
-}
-
-/// Aᵀ m: the products' transform in one direction.
-#[inline(always)]
-fn paint<S: Simd>(simd: S, m: [S::f32s; SEEN]) -> [S::f32s; TILE] {
-    let by = |factor: f32, x: S::f32s, y: S::f32s| simd.mul_add_f32s(simd.splat_f32s(factor), x, y);
-    let (near, far) = (simd.add_f32s(m[1], m[2]), simd.add_f32s(m[3], m[4]));
-    let (rise, climb) = (simd.sub_f32s(m[1], m[2]), simd.sub_f32s(m[3], m[4]));
-    [
-        simd.add_f32s(simd.add_f32s(m[0], near), far),
-        by(2.0, climb, rise),
-        by(4.0, far, near),
-        simd.add_f32s(by(8.0, climb, rise), m[5]),
-    ]
-}
-
-/// Transforms what tiles see: Bᵀ d B.
-struct See<'a, 'b> {
-    tiles: &'a [f32],
-    columns: usize,
-    to: [super::matrix::Tile<'b>; POINTS],
-}
-
-impl WithSimd for See<'_, '_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(mut self, simd: S) {
-        for at in (0..self.columns).step_by(S::F32_LANES) {
-            let load = |i: usize, j: usize| {
-                vector::load(
-                    simd,
-                    &self.tiles[(i * SEEN + j) * GROUP + at..][..S::F32_LANES],
-                )
-            };
-            let mut half = [[simd.splat_f32s(0.0); SEEN]; SEEN];
-            for j in 0..SEEN {
-                half[j] = see(
-                    simd,
-                    std::array::from_fn(
-                        #[inline(always)]
-                        |i| load(i, j),
-                    ),
-                );
-            }
-            for i in 0..SEEN {
-                let row = see(
-                    simd,
-                    std::array::from_fn(
-                        #[inline(always)]
-                        |j| half[j][i],
-                    ),
-                );
-                for j in 0..SEEN {
-                    let to = &mut self.to[i * SEEN + j].row(0)[at..][..S::F32_LANES];
-                    vector::store(simd, to, row[j]);
-                }
-            }
-        }
-    }
-}
-
-/// Transforms kernels: G g Gᵀ.
-struct Weigh<'a, 'b> {
-    kernels: &'a [f32],
-    to: [super::matrix::Tile<'b>; POINTS],
-}
-
-impl WithSimd for Weigh<'_, '_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(mut self, simd: S) {
-        let mut taps = [[0.0; GROUP]; TAPS];
-        let kernels = self.kernels.as_chunks::<TAPS>().0;
-        for (n, kernels) in kernels.chunks(S::F32_LANES).enumerate() {
-            for (c, kernel) in kernels.iter().enumerate() {
-                for k in 0..TAPS {
-                    taps[k][c] = kernel[k];
-                }
-            }
-            let g: [S::f32s; TAPS] = std::array::from_fn(
-                #[inline(always)]
-                |k| vector::load(simd, &taps[k][..S::F32_LANES]),
-            );
-            let mut half = [[simd.splat_f32s(0.0); SEEN]; 3];
-            for j in 0..3 {
-                half[j] = weigh(simd, [g[j], g[3 + j], g[6 + j]]);
-            }
-            for i in 0..SEEN {
-                let row = weigh(simd, [half[0][i], half[1][i], half[2][i]]);
-                for j in 0..SEEN {
-                    let to = &mut self.to[i * SEEN + j].row(0)[n * S::F32_LANES..];
-                    let to = &mut to[..kernels.len()];
-                    vector::store(simd, to, row[j]);
-                }
-            }
-        }
-    }
-}
-
-/// Transforms products to tiles: Aᵀ m A.
-struct Paint<'a> {
-    from: [&'a [f32]; POINTS],
-    bias: f32,
-    tiles: &'a mut [f32],
-}
-
-impl WithSimd for Paint<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let bias = simd.splat_f32s(self.bias);
-        for at in (0..self.from[0].len()).step_by(S::F32_LANES) {
-            let load = |i: usize, j: usize| {
-                vector::load(simd, &self.from[i * SEEN + j][at..][..S::F32_LANES])
-            };
-            let mut half = [[simd.splat_f32s(0.0); TILE]; SEEN];
-            for j in 0..SEEN {
-                half[j] = paint(
-                    simd,
-                    std::array::from_fn(
-                        #[inline(always)]
-                        |i| load(i, j),
-                    ),
-                );
-            }
-            for i in 0..TILE {
-                let row = paint(
-                    simd,
-                    std::array::from_fn(
-                        #[inline(always)]
-                        |j| half[j][i],
-                    ),
-                );
-                for j in 0..TILE {
-                    let to = &mut self.tiles[(i * TILE + j) * GROUP + at..][..S::F32_LANES];
-                    vector::store(simd, to, simd.add_f32s(row[j], bias));
-                }
-            }
-        }
     }
 }
 
