@@ -85,17 +85,6 @@ impl Kernel for Linear {
         }
         let w = Weight::new(self.w.values(), k);
         let y = Shared::new(y);
-        let product = |(row, count): (usize, usize), (first, width): (usize, usize), w: Matrix| {
-            // SAFETY: tasks have ranges of rows or of columns to themselves.
-            let mut tile = unsafe { y.tile(row * n + first, count, width, n) };
-            if let Some(bias) = &self.bias {
-                for r in 0..count {
-                    tile.row(r).copy_from_slice(&bias[first..first + width]);
-                }
-            }
-            let x = Matrix::new(&x[row * k..], count, k, k);
-            tile.multiply(x, w.transposed(), self.bias.is_some());
-        };
         let threads = rayon::current_num_threads();
         if rows >= MANY * threads {
             let step = panel_columns(k, n);
@@ -122,7 +111,15 @@ impl Kernel for Linear {
                 let (first, width) = (i * width, width.min(n - i * width));
                 let mut scratch = Scratch::of(w.scratch(width * k));
                 let w = w.block((first, width), (0, k), &mut scratch);
-                product((0, rows), (first, width), w);
+                // SAFETY: tasks have ranges of columns to themselves.
+                let mut tile = unsafe { y.tile(first, rows, width, n) };
+                if let Some(bias) = &self.bias {
+                    for r in 0..rows {
+                        tile.row(r).copy_from_slice(&bias[first..first + width]);
+                    }
+                }
+                let x = Matrix::new(x, rows, k, k);
+                tile.multiply(x, w.transposed(), self.bias.is_some());
             });
         }
     }
@@ -135,15 +132,6 @@ impl Kernel for Linear {
         }
         let w = Weight::new(self.w.values(), k);
         let dx = Shared::new(dx);
-        let product = |(row, count): (usize, usize),
-                       (first, width): (usize, usize),
-                       (from, depth): (usize, usize),
-                       w: Matrix| {
-            // SAFETY: tasks that run at the same time have ranges of rows or of columns to themselves.
-            let mut tile = unsafe { dx.tile(row * k + first, count, width, k) };
-            let dy = Matrix::new(&dy[row * n + from..], count, depth, n);
-            tile.multiply(dy, w, from > 0);
-        };
         let threads = rayon::current_num_threads();
         if rows >= MANY * threads {
             let step = (PART / product::padded(k)).clamp(1, n);
@@ -170,10 +158,13 @@ impl Kernel for Linear {
             (0..k.div_ceil(width)).into_par_iter().for_each(|i| {
                 let (first, width) = (i * width, width.min(k - i * width));
                 let mut scratch = Scratch::of(w.scratch(step * width));
+                // SAFETY: tasks have ranges of columns to themselves.
+                let mut tile = unsafe { dx.tile(first, rows, width, k) };
                 for from in (0..n).step_by(step) {
                     let depth = step.min(n - from);
                     let w = w.block((from, depth), (first, width), &mut scratch);
-                    product((0, rows), (first, width), (from, depth), w);
+                    let dy = Matrix::new(&dy[from..], rows, depth, n);
+                    tile.multiply(dy, w, from > 0);
                 }
             });
         }

@@ -89,6 +89,8 @@ pub fn run(
             source: &texts.source,
             target: &texts.target,
             negative: &texts.negative,
+            shown: &texts.shown,
+            asked: &texts.asked,
             subject: scene.old.as_ref(),
             masked: latents.masked.as_ref(),
             guidance: plan.guidance(model),
@@ -233,7 +235,7 @@ impl Scene {
         watch.stage("inverting")?;
         let model = texts.model;
         let controls = Controls {
-            memory: Some(TextMemory::default()),
+            memory: Some(texts.shown.clone()),
             ..Controls::default()
         };
         Path::invert(
@@ -302,6 +304,9 @@ struct Texts<'a> {
     source: Text,
     target: Text,
     negative: Text,
+    /// What the network makes of `source`, and of the other two.
+    shown: TextMemory,
+    asked: TextMemory,
 }
 
 impl<'a> Texts<'a> {
@@ -317,6 +322,8 @@ impl<'a> Texts<'a> {
             source,
             target,
             negative,
+            shown: TextMemory::default(),
+            asked: TextMemory::default(),
         })
     }
 }

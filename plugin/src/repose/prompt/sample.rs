@@ -41,6 +41,10 @@ pub struct Run<'a> {
     pub target: &'a Text,
     /// What it shall not show.
     pub negative: &'a Text,
+    /// What the network makes of `source` alone, and of `negative` and `target` together.
+    pub shown: &'a TextMemory,
+    /// See `shown`.
+    pub asked: &'a TextMemory,
     /// The subject's places in the frame, 0 to 1, from which its look is taken; `None`: from nowhere.
     pub subject: Option<&'a Mask>,
     /// The masked picture's latent, for inpainting models.
@@ -78,15 +82,14 @@ impl Run<'_> {
         let shape = self.start.dims().to_vec();
         let mut region = self.region.latent(None);
         let mut attention = Attention::default();
-        let [source, both] = [TextMemory::default(), TextMemory::default()];
         let mut sample = self.begin(&sampler, &noise.tensor(&shape, device)?, &region)?;
         for index in self.first..sampler.steps() {
             check()?;
-            let feed = self.reference(&sampler, index, &source)?;
+            let feed = self.reference(&sampler, index)?;
             check()?;
             let t = sampler.timesteps()[index];
             let input = sampler.scale_input(&sample, index)?;
-            let output = self.predict(&input, t, feed, &both, &mut attention)?;
+            let output = self.predict(&input, t, feed, &mut attention)?;
             let fresh = match sampler.needs_noise(index) {
                 true => Some(noise.tensor(&shape, device)?),
                 false => None,
@@ -126,12 +129,7 @@ impl Run<'_> {
     }
 
     /// The subject's keys and values at an index, from a pass over the picture as it is.
-    fn reference(
-        &self,
-        sampler: &Sampler,
-        index: usize,
-        memory: &TextMemory,
-    ) -> Result<BTreeMap<String, Feed>> {
+    fn reference(&self, sampler: &Sampler, index: usize) -> Result<BTreeMap<String, Feed>> {
         let Some(subject) = self.subject.filter(|_| self.identity > 0.0) else {
             return Ok(BTreeMap::new());
         };
@@ -140,7 +138,7 @@ impl Run<'_> {
         let record = layers.iter().filter(|l| !l.cross).map(|l| l.name.clone());
         let controls = Controls {
             record: record.collect(),
-            memory: Some(memory.clone()),
+            memory: Some(self.shown.clone()),
             ..Controls::default()
         };
         let nothing = Mask::new(1, 1, 0.0);
@@ -168,7 +166,6 @@ impl Run<'_> {
         sample: &Tensor,
         t: f32,
         feed: BTreeMap<String, Feed>,
-        memory: &TextMemory,
         attention: &mut Attention,
     ) -> Result<Tensor> {
         // Guidance of 1 is the output for the prompt.
@@ -179,7 +176,7 @@ impl Run<'_> {
                 false => self.watched(),
             },
             feed,
-            memory: Some(memory.clone()),
+            memory: Some(self.asked.clone()),
             ..Controls::default()
         };
         let both = match guided {
