@@ -135,17 +135,15 @@ fn sums<S: Simd, const V: usize>(
     right: &[S::f32s],
     to: Target<'_, '_>,
 ) {
-    let depth = left[0].len();
-    // Of one length, so that no bounds are checked inside.
-    let left = left.map(|row| &row[..depth]);
-    let right = &right.as_chunks::<V>().0[..depth];
     let mut sums = [[simd.splat_f32s(0.0); V]; ROWS];
-    for k in 0..depth {
-        let right = right[k];
-        for r in 0..ROWS {
-            let left = simd.splat_f32s(left[r][k]);
-            for v in 0..V {
-                sums[r][v] = simd.mul_add_f32s(left, right[v], sums[r][v]);
+    // Side by side instead of by index: nothing is checked inside, and all sums stay in registers.
+    let [a, b, c, d, e, f] = left;
+    let left = a.iter().zip(b).zip(c).zip(d).zip(e).zip(f);
+    for (right, (((((a, b), c), d), e), f)) in right.as_chunks::<V>().0.iter().zip(left) {
+        for (sums, left) in sums.iter_mut().zip([a, b, c, d, e, f]) {
+            let left = simd.splat_f32s(*left);
+            for (sum, right) in sums.iter_mut().zip(right) {
+                *sum = simd.mul_add_f32s(left, *right, *sum);
             }
         }
     }
