@@ -35,13 +35,8 @@ pub fn linear(x: &Tensor, w: &Frozen, bias: Option<&Tensor>) -> Result<Tensor> {
     choose(
         x,
         |x| {
-            let kernel = Linear {
-                w: w.clone(),
-                n,
-                k,
-                bias: bias.map(parameters).transpose()?,
-            };
-            op::apply(kernel, x)
+            let bias = bias.map(parameters).transpose()?;
+            op::apply(Linear::new(w, (n, k), bias), x)
         },
         |x| reference::linear(x, w, bias),
     )
@@ -62,11 +57,25 @@ pub(super) fn parameters(tensor: &Tensor) -> Result<Vec<f32>> {
     tensor.to_dtype(DType::F32)?.to_vec1()
 }
 
-struct Linear {
+/// The projection alone, of contiguous `f32` on the CPU.
+pub(super) struct Linear {
     w: Frozen,
     n: usize,
     k: usize,
     bias: Option<Vec<f32>>,
+}
+
+impl Linear {
+    /// `w` is `[n, k]`, `bias` `[n]`.
+    pub(super) fn new(w: &Frozen, (n, k): (usize, usize), bias: Option<Vec<f32>>) -> Self {
+        let w = w.clone();
+        Self { w, n, k, bias }
+    }
+
+    /// n and k.
+    pub(super) fn sizes(&self) -> (usize, usize) {
+        (self.n, self.k)
+    }
 }
 
 impl Kernel for Linear {
@@ -178,7 +187,10 @@ fn panel_columns(k: usize, n: usize) -> usize {
 }
 
 /// Ranges of rows, start and count, for as many tasks as pay.
-fn tiles(rows: usize, threads: usize) -> impl IndexedParallelIterator<Item = (usize, usize)> {
+pub(super) fn tiles(
+    rows: usize,
+    threads: usize,
+) -> impl IndexedParallelIterator<Item = (usize, usize)> {
     let step = ROWS.min(rows.div_ceil(threads));
     (0..rows.div_ceil(step))
         .into_par_iter()

@@ -26,6 +26,24 @@ pub fn linear(x: &Tensor, w: &Frozen, bias: Option<&Tensor>) -> Result<Tensor> {
     }
 }
 
+/// See [`super::linear_low_rank`].
+///
+/// # Errors
+/// If the shapes do not fit, or the device has no room.
+pub fn linear_low_rank(
+    x: &Tensor,
+    w: &Frozen,
+    bias: Option<&Tensor>,
+    down: &Tensor,
+    up: &Tensor,
+) -> Result<Tensor> {
+    let y = linear(x, w, bias)?;
+    let rows = x.reshape(((), down.dim(1)?))?;
+    let low = rows.matmul(&down.to_dtype(x.dtype())?.t()?)?;
+    let change = low.matmul(&up.to_dtype(x.dtype())?.t()?)?;
+    &y + change.reshape(y.shape())?
+}
+
 /// See [`super::conv2d`].
 ///
 /// # Errors

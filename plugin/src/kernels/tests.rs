@@ -5,8 +5,9 @@ use candle_core::{DType, Device, Result, Tensor};
 
 use super::testing::{agree, error, random};
 use super::{
-    Frozen, add, add_channels, attention, conv2d, geglu, gelu_erf, group_norm, layer_norm, linear,
-    quick_gelu, reference, silu, upsample_nearest_2x,
+    Frozen, add, add_channels, attention, conv2d, geglu, gelu_erf, group_norm, join, layer_norm,
+    linear, linear_low_rank, merge_heads, quick_gelu, reference, silu, split_heads, transpose,
+    upsample_nearest_2x,
 };
 
 const STORED: [DType; 3] = [DType::F32, DType::F16, DType::BF16];
@@ -32,6 +33,77 @@ fn linear_is_its_reference() -> Result<()> {
             )?;
         }
     }
+    Ok(())
+}
+
+#[test]
+fn linear_low_rank_is_its_reference() -> Result<()> {
+    for (rows, k, n, rank) in [
+        (vec![1], 1, 1, 1),
+        (vec![2, 77], 33, 70, 4),
+        (vec![2, 550], 40, 130, 17),
+    ] {
+        let shape: Vec<usize> = rows.iter().copied().chain([k]).collect();
+        let (x, bias) = (random(&shape, 1)?, random(&[n], 2)?);
+        let (down, up) = (random(&[rank, k], 3)?, random(&[n, rank], 4)?);
+        let w = Frozen::of(&random(&[n, k], 5)?, DType::F16)?;
+        agree(
+            &[x.clone(), down.clone(), up.clone()],
+            5e-6,
+            |x| linear_low_rank(&x[0], &w, Some(&bias), &x[1], &x[2]),
+            |x| reference::linear_low_rank(&x[0], &w, Some(&bias), &x[1], &x[2]),
+        )?;
+        assert!(linear_low_rank(&x, &w, None, &up, &down).is_err() || (n, k) == (1, 1));
+        assert!(linear_low_rank(&x, &w, Some(&random(&[n + 1], 1)?), &down, &up).is_err());
+    }
+    Ok(())
+}
+
+#[test]
+fn layouts_are_their_references() -> Result<()> {
+    for (batch, tokens, heads, d) in [(1, 1, 1, 1), (2, 19, 3, 5), (2, 130, 2, 1), (1, 700, 4, 40)]
+    {
+        let x = random(&[batch, tokens, heads * d], 1)?;
+        let shape = (batch, tokens, heads, d);
+        agree(
+            &[x],
+            0.0,
+            |x| split_heads(&x[0], heads),
+            |x| x[0].reshape(shape)?.transpose(1, 2)?.contiguous(),
+        )?;
+        let x = random(&[batch, heads, tokens, d], 1)?;
+        agree(
+            &[x],
+            0.0,
+            |x| merge_heads(&x[0]),
+            |x| x[0].transpose(1, 2)?.reshape((batch, tokens, heads * d)),
+        )?;
+    }
+    for (batch, n, m) in [(1, 1, 7), (2, 33, 50), (3, 16, 16), (1, 300, 257)] {
+        agree(
+            &[random(&[batch, n, m], 1)?],
+            0.0,
+            |x| transpose(&x[0]),
+            |x| x[0].transpose(1, 2)?.contiguous(),
+        )?;
+    }
+    for (batch, n, m, side) in [(1, 1, 2, 1), (2, 3, 5, 9), (2, 40, 7, 40)] {
+        let inputs = [
+            random(&[batch, n, side, side], 1)?,
+            random(&[batch, m, side, side], 2)?,
+        ];
+        agree(
+            &inputs,
+            0.0,
+            |x| join(&x[0], &x[1]),
+            |x| Tensor::cat(&[&x[0], &x[1]], 1),
+        )?;
+    }
+    let x = random(&[2, 3, 4], 1)?;
+    assert!(split_heads(&x, 3).is_err() && split_heads(&x, 0).is_err());
+    assert!(merge_heads(&x).is_err());
+    assert!(transpose(&x.unsqueeze(0)?).is_err());
+    assert!(join(&x, &random(&[1, 3, 4], 1)?).is_err());
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 
 use crate::engine::stable_diffusion::config::{ClipConfig, HiddenAct};
-use crate::engine::stable_diffusion::nn::{LayerNorm, Linear, merge_heads, split_heads};
+use crate::engine::stable_diffusion::nn::{LayerNorm, Linear};
 use crate::engine::stable_diffusion::weights::Weights;
 use crate::{Result, kernels};
 
@@ -44,11 +44,14 @@ impl Layer {
 
     pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let normed = self.norm1.forward(x)?;
-        let split = |projection: &Linear| split_heads(&projection.forward(&normed)?, self.heads);
+        let split = |projection: &Linear| {
+            let y = projection.forward(&normed)?;
+            Ok::<_, crate::Error>(kernels::split_heads(&y, self.heads)?)
+        };
         let (q, k, v) = (split(&self.query)?, split(&self.key)?, split(&self.value)?);
         let scale = 1.0 / (q.dim(3)? as f64).sqrt();
         let seen = kernels::attention(&q, &k, &v, scale, None, true)?;
-        let x = (x + self.out.forward(&merge_heads(&seen)?)?)?;
+        let x = (x + self.out.forward(&kernels::merge_heads(&seen)?)?)?;
         let inner = self.fc1.forward(&self.norm2.forward(&x)?)?;
         let inner = match self.act {
             HiddenAct::QuickGelu => kernels::quick_gelu(&inner)?,

@@ -1,27 +1,8 @@
-//! Attention's heads, and its probabilities where somebody wants to see them.
+//! Attention's probabilities, where somebody wants to see them.
 
 use candle_core::{D, DType, Tensor};
 
 use crate::Result;
-
-/// `[batch, tokens, heads · d]` as `[batch, heads, tokens, d]`.
-///
-/// # Errors
-/// If the device fails.
-pub fn split_heads(x: &Tensor, heads: usize) -> Result<Tensor> {
-    let (batch, tokens, width) = x.dims3()?;
-    let x = x.reshape((batch, tokens, heads, width / heads))?;
-    Ok(x.transpose(1, 2)?.contiguous()?)
-}
-
-/// `[batch, heads, tokens, d]` as `[batch, tokens, heads · d]`.
-///
-/// # Errors
-/// If the device fails.
-pub fn merge_heads(x: &Tensor) -> Result<Tensor> {
-    let (batch, heads, tokens, d) = x.dims4()?;
-    Ok(x.transpose(1, 2)?.reshape((batch, tokens, heads * d))?)
-}
 
 /// What [`scores`] gives.
 #[derive(Debug)]

@@ -46,11 +46,11 @@ impl Linear {
     /// # Errors
     /// `Caller` if an adapter does not fit; else if the device fails.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let mut y = kernels::linear(x, &self.weight, self.bias.as_ref())?;
-        for adapter in adapters(&self.slot) {
-            y = kernels::add(&y, &self.change(&adapter, x)?)?;
-        }
-        Ok(y)
+        let bias = self.bias.as_ref();
+        Ok(match self.change()? {
+            Some((down, up)) => kernels::linear_low_rank(x, &self.weight, bias, &down, &up)?,
+            None => kernels::linear(x, &self.weight, bias)?,
+        })
     }
 
     /// The slot for adapters of this projection.
@@ -58,17 +58,20 @@ impl Linear {
         &self.slot
     }
 
-    fn change(&self, adapter: &Adapter, x: &Tensor) -> Result<Tensor> {
+    /// All adapters as one: `[ranks, inputs]` and `[outputs, ranks]`.
+    fn change(&self) -> Result<Option<(Tensor, Tensor)>> {
         let (outputs, inputs) = (self.weight.shape()[0], self.weight.shape()[1]);
-        let (down, up) = matrices(adapter, outputs, inputs)?;
-        let rows = x.reshape(((), inputs))?;
-        let low = rows.matmul(&down.to_dtype(x.dtype())?.t()?)?;
-        let change = low.matmul(&up.to_dtype(x.dtype())?.t()?)?;
-        let mut shape = x.dims().to_vec();
-        if let Some(last) = shape.last_mut() {
-            *last = outputs;
+        let (mut downs, mut ups) = (Vec::new(), Vec::new());
+        for adapter in adapters(&self.slot) {
+            let (down, up) = matrices(&adapter, outputs, inputs)?;
+            downs.push(down);
+            ups.push((up * adapter.scale)?);
         }
-        Ok((change * adapter.scale)?.reshape(shape)?)
+        Ok(match downs.len() {
+            0 => None,
+            1 => downs.pop().zip(ups.pop()),
+            _ => Some((Tensor::cat(&downs, 0)?, Tensor::cat(&ups, 1)?)),
+        })
     }
 }
 

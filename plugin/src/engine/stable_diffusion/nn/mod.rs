@@ -11,7 +11,7 @@ mod resnet;
 pub use adapter::{Adapter, Slot};
 pub use checkpoint::{Checkpoint, checkpoint};
 pub use conv::Conv2d;
-pub use heads::{Scores, merge_heads, scores, split_heads};
+pub use heads::{Scores, scores};
 pub use linear::Linear;
 pub use norm::{GroupNorm, LayerNorm};
 pub use resnet::Resnet;

@@ -3,7 +3,7 @@
 use candle_core::{DType, Tensor};
 
 use super::controls::{Features, Map, Pass};
-use crate::engine::stable_diffusion::nn::{Linear, Slot, merge_heads, scores, split_heads};
+use crate::engine::stable_diffusion::nn::{Linear, Slot, scores};
 use crate::engine::stable_diffusion::weights::Weights;
 use crate::{Result, kernels};
 
@@ -54,7 +54,7 @@ impl Attention {
     ) -> Result<Tensor> {
         let dtype = x.dtype();
         let split = |projection: &Linear, x: &Tensor| {
-            let y = split_heads(&projection.forward(x)?, self.heads)?;
+            let y = kernels::split_heads(&projection.forward(x)?, self.heads)?;
             Ok::<_, crate::Error>(match y.dtype() {
                 DType::F16 | DType::BF16 if self.upcast => y.to_dtype(DType::F32)?,
                 _ => y,
@@ -101,7 +101,8 @@ impl Attention {
             None => kernels::attention(&q, &k, &v, scale, mask.as_ref(), false)?,
         };
         drop((q, k, v));
-        self.out.forward(&merge_heads(&seen.to_dtype(dtype)?)?)
+        self.out
+            .forward(&kernels::merge_heads(&seen.to_dtype(dtype)?)?)
     }
 
     pub(super) fn slots(&self) -> impl Iterator<Item = Slot> {

@@ -221,7 +221,7 @@ impl Up {
     ) -> Result<Tensor> {
         for step in &self.steps {
             if let Some(skip) = skips.pop() {
-                x = Tensor::cat(&[x, skip], 1)?;
+                x = kernels::join(&x, &skip)?;
             }
             x = step.forward(&x, given, pass)?;
         }

@@ -49,9 +49,7 @@ impl Transformer {
     ) -> Result<Tensor> {
         let (batch, channels, height, width) = x.dims4()?;
         let tokens = self.norm.forward(x)?.flatten_from(2)?;
-        let mut tokens = self
-            .proj_in
-            .forward(&tokens.transpose(1, 2)?.contiguous()?)?;
+        let mut tokens = self.proj_in.forward(&kernels::transpose(&tokens)?)?;
         for block in &self.blocks {
             tokens = if pass.controls.checkpoint && !pass.controls.touch(&block.name) {
                 checkpoint(block, &tokens, std::slice::from_ref(context))?
@@ -59,11 +57,7 @@ impl Transformer {
                 block.run(&tokens, context, Some((pass, (height, width))))?
             };
         }
-        let y = self
-            .proj_out
-            .forward(&tokens)?
-            .transpose(1, 2)?
-            .contiguous()?;
+        let y = kernels::transpose(&self.proj_out.forward(&tokens)?)?;
         Ok(kernels::add(
             &y.reshape((batch, channels, height, width))?,
             x,

@@ -80,14 +80,16 @@ impl Attention {
 
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let (batch, channels, height, width) = x.dims4()?;
-        let tokens = self.norm.forward(x)?.flatten_from(2)?;
-        let tokens = tokens.transpose(1, 2)?.contiguous()?;
+        let tokens = kernels::transpose(&self.norm.forward(x)?.flatten_from(2)?)?;
         let head =
             |projection: &Linear| Ok::<_, crate::Error>(projection.forward(&tokens)?.unsqueeze(1)?);
         let (q, k, v) = (head(&self.query)?, head(&self.key)?, head(&self.value)?);
         let scale = 1.0 / (channels as f64).sqrt();
         let seen = kernels::attention(&q, &k, &v, scale, None, false)?.squeeze(1)?;
-        let seen = self.out.forward(&seen)?.transpose(1, 2)?.contiguous()?;
-        Ok((seen.reshape((batch, channels, height, width))? + x)?)
+        let seen = kernels::transpose(&self.out.forward(&seen)?)?;
+        Ok(kernels::add(
+            &seen.reshape((batch, channels, height, width))?,
+            x,
+        )?)
     }
 }
