@@ -140,6 +140,11 @@ impl<'a> Shared<'a> {
 }
 
 impl<'a> Tile<'a> {
+    /// Values of a row.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
     /// `values` as rows of `columns` without gaps.
     pub fn new(values: &'a mut [f32], columns: usize) -> Self {
         Self {

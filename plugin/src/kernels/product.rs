@@ -147,6 +147,43 @@ fn sums<S: Simd, const V: usize>(
             }
         }
     }
+    if to.count == ROWS && to.tile.columns() >= to.column + V * S::F32_LANES {
+        whole(simd, sums, to);
+    } else {
+        part(simd, sums, to);
+    }
+}
+
+/// Writes all sums: loops of constant length, so that these stay in registers.
+#[inline(always)]
+fn whole<S: Simd, const V: usize>(simd: S, mut sums: [[S::f32s; V]; ROWS], to: Target<'_, '_>) {
+    let wide = V * S::F32_LANES;
+    if let Some(bias) = to.bias {
+        let bias = S::as_simd_f32s(&bias[..wide]).0.as_chunks::<V>().0[0];
+        for r in 0..ROWS {
+            for v in 0..V {
+                sums[r][v] = simd.add_f32s(sums[r][v], bias[v]);
+            }
+        }
+    }
+    if to.add {
+        for r in 0..ROWS {
+            let row = &to.tile.row(to.first + r)[to.column..][..wide];
+            let row = S::as_simd_f32s(row).0.as_chunks::<V>().0[0];
+            for v in 0..V {
+                sums[r][v] = simd.add_f32s(sums[r][v], row[v]);
+            }
+        }
+    }
+    for r in 0..ROWS {
+        let row = &mut to.tile.row(to.first + r)[to.column..][..wide];
+        S::as_mut_simd_f32s(row).0.as_chunks_mut::<V>().0[0] = sums[r];
+    }
+}
+
+/// Writes the sums that have a place, where rows or columns end within them.
+#[inline(always)]
+fn part<S: Simd, const V: usize>(simd: S, sums: [[S::f32s; V]; ROWS], to: Target<'_, '_>) {
     for (r, sums) in sums.into_iter().enumerate().take(to.count) {
         let row = &mut to.tile.row(to.first + r)[to.column..];
         for (v, (place, mut sum)) in row.chunks_mut(S::F32_LANES).zip(sums).enumerate() {
