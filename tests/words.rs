@@ -169,6 +169,56 @@ fn every_sampler_and_a_shape_beside_the_words() {
 }
 
 #[test]
+fn fewer_passes_are_made_only_where_asked_for() {
+    let scene = Scene::new(160, 120);
+    let (engine, _folder) = learned(&scene, false);
+    let posed = |text: TextOptions<'static>| {
+        let mut request = pose(&scene);
+        request.candidates = 2;
+        request.text = Some(TextOptions {
+            steps: Some(4),
+            side: Some(64),
+            ..text
+        });
+        let job = done(&engine, &request);
+        assert!(changed(&scene, &job) > 500, "{text:?}");
+        job
+    };
+    let pixels = |job: &Job| -> Vec<Vec<u8>> {
+        let layers = job.layers().unwrap();
+        layers.iter().map(|l| l.picture.pixels.to_vec()).collect()
+    };
+    let made = |text: TextOptions<'static>| pixels(&posed(text));
+    let with = |guided, reuse| TextOptions {
+        guided,
+        reuse,
+        ..TextOptions::default()
+    };
+    let plain = made(with(None, None));
+    assert!(plain == made(with(Some(1.0), Some(1))));
+    let without = made(with(Some(0.0), None));
+    let guidance = TextOptions {
+        guidance: Some(1.0),
+        ..TextOptions::default()
+    };
+    assert!(without == made(guidance));
+    let half = made(with(Some(0.5), None));
+    let reused = made(with(None, Some(3)));
+    let results = [&plain, &without, &half, &reused];
+    for (index, one) in results.iter().enumerate() {
+        for other in &results[..index] {
+            assert!(one[0] != other[0] && one[1] != other[1], "{index}");
+        }
+    }
+    // A saved request holds them.
+    let both = posed(with(Some(0.5), Some(2)));
+    let saved = engine.replay(&both.request().unwrap()).unwrap();
+    saved.wait(|_| ()).unwrap();
+    assert!(both.layers().unwrap() == saved.layers().unwrap());
+    assert!(pixels(&both) != half);
+}
+
+#[test]
 fn the_same_seed_gives_the_same_pixels_and_candidates_differ() {
     let scene = Scene::new(128, 96);
     let (engine, _folder) = learned(&scene, false);
@@ -315,6 +365,22 @@ fn what_cannot_be_done_is_said() {
         }),
         ErrorKind::Caller,
         "strength",
+    );
+    refuse(
+        &text(TextOptions {
+            guided: Some(1.5),
+            ..base()
+        }),
+        ErrorKind::Caller,
+        "guided share of the steps must be 0 to 1, not 1.5",
+    );
+    refuse(
+        &text(TextOptions {
+            reuse: Some(11),
+            ..base()
+        }),
+        ErrorKind::Caller,
+        "reuse must be 1 to 10, not 11",
     );
     refuse(
         &text(TextOptions {

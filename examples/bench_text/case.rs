@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 use crate::{Result, memory};
@@ -50,6 +50,8 @@ pub struct Case {
     pub batch: usize,
     /// Blocks are computed again in the backward pass.
     pub checkpointing: bool,
+    /// What a pose does without; all of it: none.
+    pub fewer: Fewer,
     /// Times that count. One more comes first, which reads the weights from the disk.
     pub steps: usize,
     pub threads: usize,
@@ -71,6 +73,7 @@ impl Case {
         if self.checkpointing {
             words.push("--checkpointing".to_owned());
         }
+        words.extend(self.fewer.words());
         words
     }
 
@@ -110,8 +113,31 @@ impl Case {
             seconds,
             peak: megabytes("VmHWM"),
             cores: computed.cores(),
-            shares: Vec::new(),
+            ..Measured::default()
         })
+    }
+}
+
+/// What a pose in words does without, to take less time; see `ReposeText`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Args)]
+pub struct Fewer {
+    /// Share of a whole pose's steps, from the start, that are guided. With this or --reuse it is made in full as well, and how
+    /// far the two lie apart is told: the larger the PSNR over the edited pixels, the less is lost
+    #[arg(long, value_name = "SHARE")]
+    pub guided: Option<f32>,
+    /// Computes all of the network in one of N of a whole pose's steps only
+    #[arg(long, value_name = "N")]
+    pub reuse: Option<u32>,
+}
+
+impl Fewer {
+    /// As the command line has it.
+    pub fn words(self) -> Vec<String> {
+        let guided = self.guided.map(|share| ("--guided", share.to_string()));
+        let reuse = self.reuse.map(|n| ("--reuse", n.to_string()));
+        let told = [guided, reuse].into_iter().flatten();
+        told.flat_map(|(name, value)| [name.to_owned(), value])
+            .collect()
     }
 }
 
@@ -126,6 +152,17 @@ pub struct Measured {
     /// Seconds of each part, where it has several.
     #[serde(default)]
     pub shares: Vec<(String, f64)>,
+    /// How long the same took in full, and how far its result lies from this, where less was asked for.
+    #[serde(default)]
+    pub full: Option<Full>,
+}
+
+/// A pose with nothing left out, beside one with.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Full {
+    pub seconds: f64,
+    /// Peak signal-to-noise ratio in dB over the edited pixels; `None` where they are the same.
+    pub psnr: Option<f64>,
 }
 
 impl Measured {
@@ -144,6 +181,7 @@ impl Measured {
             before => before.min(other.cores),
         };
         self.shares = other.shares;
+        self.full = other.full;
     }
 }
 

@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 use clap::{Parser, ValueEnum};
 use repose::engine::stable_diffusion::weights::{Checkpoint, Options};
 
-use case::{Case, Task};
+use case::{Case, Fewer, Task};
 use peers::Who;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -71,6 +71,8 @@ struct Words {
     /// stable-diffusion.cpp's command-line program. It reads CHECKPOINT.safetensors, which lies beside the folder.
     #[arg(long)]
     sd_cpp: Option<PathBuf>,
+    #[command(flatten)]
+    fewer: Fewer,
     /// One measurement, in this process.
     #[arg(long, hide = true)]
     task: Option<Task>,
@@ -116,6 +118,7 @@ fn main() -> Result<()> {
             side: words.side.unwrap_or(512),
             batch: words.batch,
             checkpointing: words.checkpointing,
+            fewer: words.fewer,
             steps: words.steps,
             threads: words.threads,
         };
@@ -152,6 +155,7 @@ fn cases(words: &Words, checkpoint: &Path, first: bool) -> Result<Vec<Case>> {
         side,
         batch: words.batch,
         checkpointing: false,
+        fewer: Fewer::default(),
         steps: words.steps,
         threads: words.threads,
     };
@@ -174,7 +178,10 @@ fn cases(words: &Words, checkpoint: &Path, first: bool) -> Result<Vec<Case>> {
             _ if !first => {}
             What::Lora => cases.extend(both(Task::Lora)),
             What::Inversion => cases.extend(both(Task::Inversion)),
-            What::Repose => cases.push(task(Task::Repose)),
+            What::Repose => cases.push(Case {
+                fewer: words.fewer,
+                ..task(Task::Repose)
+            }),
             What::Growth => {
                 let at = |side, batch| Case {
                     side,

@@ -123,7 +123,7 @@ fn sd_cpp(program: &Path, case: &Case) -> Result<Measured> {
         seconds: seconds.split_off(1),
         peak,
         cores,
-        shares: Vec::new(),
+        ..Measured::default()
     })
 }
 

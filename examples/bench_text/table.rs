@@ -49,6 +49,13 @@ pub fn row(case: &Case, peers: &[Who], rounds: usize) -> Result<()> {
         let parts: Vec<String> = parts.map(|(name, s)| format!("{name} {s:.1} s")).collect();
         println!("| | {} | | | | | |", parts.join(", "));
     }
+    if let Some(full) = ours.full {
+        let apart = match full.psnr {
+            Some(psnr) => format!("{psnr:.1} dB PSNR over the edited pixels"),
+            None => "with the same pixels".to_owned(),
+        };
+        println!("| | in full {:.1} s, {apart} | | | | | |", full.seconds);
+    }
     Ok(())
 }
 
@@ -57,6 +64,9 @@ fn label(case: &Case) -> String {
     let mut label = format!("{} {}", name.to_string_lossy(), case.task.name());
     if case.checkpointing {
         label += ", gradient checkpointing";
+    }
+    for word in case.fewer.words() {
+        label = label + " " + &word;
     }
     label + &format!(", {0}×{0}, batch {1}", case.side, case.batch)
 }

@@ -48,6 +48,14 @@ pub struct TextArgs {
     /// Longer side of the part that is diffused, in pixels [default: the model's own]
     #[arg(long, value_name = "PX")]
     pub side: Option<u32>,
+    /// Share of the steps, from the start, that are guided, 0 to 1; the others look at the prompt alone, which is quicker and
+    /// follows it a little less [default: 1, all]
+    #[arg(long, value_name = "SHARE")]
+    pub guided: Option<f32>,
+    /// Computes all of the network in one of N steps only, 1 to 10; the others reuse its deep features, which is much quicker
+    /// and loses detail as N grows [default: 1, no reuse]
+    #[arg(long, value_name = "N")]
+    pub reuse: Option<u32>,
 }
 
 impl TextArgs {
@@ -66,6 +74,8 @@ impl TextArgs {
             identity: self.identity,
             clip_skip: self.clip_skip,
             side: self.side,
+            guided: self.guided,
+            reuse: self.reuse,
         })
     }
 }

@@ -228,6 +228,11 @@ typedef struct ReposeText {
     float identity;       /* weight of the subject's own look (arXiv 2312.13691, omega), to 20; below 0: none */
     uint32_t clip_skip;   /* last layers of the text encoder to leave out, at most 11 */
     uint32_t side;        /* longer side of the part that is diffused, in pixels, 64 to 4096; 0: the model's own */
+    /* These two take less time, and lose a little; by default neither is used. */
+    float guided;         /* share of the steps, from the start, that are guided, to 1 (as arXiv 2404.07724); the others
+                             look at the prompt alone. 0: all; below 0: none */
+    uint32_t reuse;       /* of so many steps, 1 to 10, one computes all of the network; the others reuse its deep
+                             features (arXiv 2312.00858). 0: 1 */
 } ReposeText;
 
 typedef struct ReposePoseRequest {
@@ -376,7 +381,7 @@ REPOSE_FROZEN(sizeof(ReposePicture) == 64 && offsetof(ReposePicture, icc_size) =
 REPOSE_FROZEN(sizeof(ReposeSelection) == 48 && offsetof(ReposeSelection, stride) == 40);
 REPOSE_FROZEN(sizeof(ReposePin) == 24 && offsetof(ReposePin, depth) == 20);
 REPOSE_FROZEN(sizeof(ReposeLearnRequest) == 72 && offsetof(ReposeLearnRequest, word) == 64);
-REPOSE_FROZEN(sizeof(ReposeText) == 72 && offsetof(ReposeText, side) == 68);
+REPOSE_FROZEN(sizeof(ReposeText) == 80 && offsetof(ReposeText, reuse) == 76);
 REPOSE_FROZEN(sizeof(ReposePoseRequest) == 104 && offsetof(ReposePoseRequest, text) == 96);
 REPOSE_FROZEN(sizeof(ReposeEraseRequest) == 40 && offsetof(ReposeEraseRequest, reserved) == 36);
 REPOSE_FROZEN(sizeof(ReposeJobStatus) == 72 && offsetof(ReposeJobStatus, stage) == 40);

@@ -254,6 +254,10 @@ pub struct Text {
     pub clip_skip: u32,
     /// Longer side of the part that is diffused, in pixels.
     pub side: u32,
+    /// Share of the steps, from the start, that are guided; below 0: none.
+    pub guided: f32,
+    /// Of so many steps one computes all of the network.
+    pub reuse: u32,
 }
 
 /// Re-pose a subject.
@@ -502,9 +506,9 @@ frozen! {
         struct_size 0 refine 4 picture 8 selection 16 name 24 consent 32 expires 40
         person 48 person_agrees 52 caption 56 word 64
     }
-    "ReposeText" Text 72 {
+    "ReposeText" Text 80 {
         struct_size 0 steps 4 model 8 negative 16 source 24 word 32 sampler 40 strength 48 guidance 52
-        rescale 56 identity 60 clip_skip 64 side 68
+        rescale 56 identity 60 clip_skip 64 side 68 guided 72 reuse 76
     }
     "ReposePoseRequest" PoseRequest 104 {
         struct_size 0 candidates 4 picture 8 selection 16 subject 24 pins 32 pin_count 40 version 44

@@ -70,6 +70,29 @@ impl Bare {
         }
     }
 
+    pub fn pose(&self) -> abi::PoseRequest {
+        abi::PoseRequest {
+            struct_size: size_of::<abi::PoseRequest>() as u32,
+            candidates: 1,
+            picture: &self.picture,
+            selection: &self.selection,
+            subject: self.name.as_ptr(),
+            pins: ptr::null(),
+            pin_count: 0,
+            version: 0,
+            guide: ptr::null(),
+            prompt: ptr::null(),
+            offset_x: 0.0,
+            offset_y: 0.0,
+            scale: 0.0,
+            angle: 0.0,
+            seed: 0,
+            grow: 0,
+            refine: abi::REFINE_AUTO,
+            text: ptr::null(),
+        }
+    }
+
     pub fn erase(&self) -> abi::EraseRequest {
         abi::EraseRequest {
             struct_size: size_of::<abi::EraseRequest>() as u32,

@@ -1,6 +1,7 @@
 //! Wrong calls: what a host passes that cannot be used.
 
 use std::ffi::c_void;
+use std::mem::offset_of;
 use std::ptr;
 
 use repose_host::abi;
@@ -101,24 +102,8 @@ fn null_inside_a_request() {
         assert!(text.contains("NULL"), "{text}");
     }
     let pose = abi::PoseRequest {
-        struct_size: size_of::<abi::PoseRequest>() as u32,
-        candidates: 1,
-        picture: &bare.picture,
-        selection: &bare.selection,
-        subject: bare.name.as_ptr(),
-        pins: ptr::null(),
         pin_count: 5,
-        version: 0,
-        guide: ptr::null(),
-        prompt: ptr::null(),
-        offset_x: 0.0,
-        offset_y: 0.0,
-        scale: 0.0,
-        angle: 0.0,
-        seed: 0,
-        grow: 0,
-        refine: abi::REFINE_AUTO,
-        text: ptr::null(),
+        ..bare.pose()
     };
     for pose in [
         pose,
@@ -168,6 +153,44 @@ fn struct_size_of_an_unfinished_host() {
             .0,
         abi::CALLER
     );
+}
+
+#[test]
+fn struct_size_of_an_older_host() {
+    let engine = RawEngine::open();
+    let bare = Bare::new();
+    let mut text = abi::Text {
+        struct_size: size_of::<abi::Text>() as u32,
+        guided: f32::NAN,
+        reuse: 99,
+        ..unsafe { std::mem::zeroed() }
+    };
+    let submit = |text: &abi::Text| {
+        let pose = abi::PoseRequest {
+            text,
+            ..bare.pose()
+        };
+        let (mut job, mut error) = (ptr::null_mut(), ptr::null_mut());
+        let code = unsafe { (engine.api.job_repose)(engine.raw, &pose, &mut job, &mut error) };
+        match job.is_null() {
+            true => (code, engine.taken(error)),
+            false => {
+                unsafe { (engine.api.job_free)(job) };
+                (code, String::new())
+            }
+        }
+    };
+    let (code, said) = submit(&text);
+    assert_eq!(code, abi::CALLER);
+    assert!(said.contains("guided") && said.contains("NaN"), "{said}");
+    text.guided = 0.0;
+    let (code, said) = submit(&text);
+    assert_eq!(code, abi::CALLER);
+    assert!(said.contains("1 to 10, not 99"), "{said}");
+    // What came after the struct of its time is another thing's memory.
+    text.guided = f32::NAN;
+    text.struct_size = offset_of!(abi::Text, guided) as u32;
+    assert_eq!(submit(&text), (abi::OK, String::new()));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use safetensors::SafeTensors;
 
@@ -11,9 +11,17 @@ use safetensors::SafeTensors;
 const BEGIN: u32 = 398;
 const END: u32 = 399;
 
+/// The parity suite's files; the plugin's own tests are built one folder below.
+fn goldens() -> PathBuf {
+    let mut folders = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    folders
+        .find_map(|folder| Some(folder.join("tests/parity/goldens")).filter(|f| f.is_dir()))
+        .unwrap()
+}
+
 /// Puts the model `name` into a folder of models (the engine's option): the one of `inpainting`, or the one that is not.
 pub fn install(models: &Path, name: &str, inpainting: bool) {
-    let goldens = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity/goldens");
+    let goldens = goldens();
     let target = models.join("models").join(name);
     copy(&goldens.join("sd15/checkpoint"), &target);
     if inpainting {
@@ -46,7 +54,7 @@ pub fn set_side(models: &Path, name: &str, side: u32) {
 /// Puts the decoder for previews into a folder of models.
 #[allow(dead_code, reason = "each test file uses its own part")]
 pub fn install_glance(models: &Path) {
-    let goldens = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity/goldens");
+    let goldens = goldens();
     let file = "taesd_decoder.safetensors";
     fs::create_dir_all(models.join("vae_approx")).unwrap();
     fs::copy(

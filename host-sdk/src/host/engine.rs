@@ -341,6 +341,8 @@ impl<'a> Words<'a> {
     /// Valid as long as `self`.
     fn raw(&self) -> abi::Text {
         let it = self.options;
+        // 0 is the default at the border, so none is a negative number there.
+        let share = |value: Option<f32>| value.map_or(0.0, |v| if v == 0.0 { -1.0 } else { v });
         abi::Text {
             struct_size: size_of::<abi::Text>() as u32,
             steps: it.steps.unwrap_or(0),
@@ -352,10 +354,11 @@ impl<'a> Words<'a> {
             strength: it.strength.unwrap_or(0.0),
             guidance: it.guidance.unwrap_or(0.0),
             rescale: it.rescale.unwrap_or(0.0),
-            // 0 is the default at the border, so none is a negative number there.
-            identity: it.identity.map_or(0.0, |v| if v == 0.0 { -1.0 } else { v }),
+            identity: share(it.identity),
             clip_skip: it.clip_skip,
             side: it.side.unwrap_or(0),
+            guided: share(it.guided),
+            reuse: it.reuse.unwrap_or(0),
         }
     }
 }

@@ -251,6 +251,12 @@ pub struct TextOptions<'a> {
     pub clip_skip: u32,
     /// Longer side of the part that is diffused, in pixels, 64 to 4096; `None`: the model's own.
     pub side: Option<u32>,
+    /// Share of the steps, from the start, that are guided, 0 (none) to 1 (as arXiv 2404.07724); the others look at the prompt
+    /// alone, and take half the time. `None`: all.
+    pub guided: Option<f32>,
+    /// Of so many steps, 1 to 10, one computes all of the network; the others reuse its deep features (arXiv 2312.00858).
+    /// `None`: all steps compute it.
+    pub reuse: Option<u32>,
 }
 
 /// Give a subject a new pose.

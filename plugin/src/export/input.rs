@@ -259,6 +259,8 @@ unsafe fn words(raw: *const abi::Text) -> Result<Option<Box<Words>>> {
         return Ok(None);
     };
     let set = |value: f32| (value != 0.0).then_some(value);
+    // 0 is the default, so a negative number stands for 0. What is no number stays so, for the checks to find.
+    let below_is_none = |value: f32| if value < 0.0 { 0.0 } else { value };
     Ok(Some(Box::new(Words {
         // SAFETY: the caller's promise.
         model: unsafe { optional_text(it.model, "the model") }?,
@@ -274,9 +276,11 @@ unsafe fn words(raw: *const abi::Text) -> Result<Option<Box<Words>>> {
         strength: set(it.strength),
         guidance: set(it.guidance),
         rescale: set(it.rescale),
-        identity: set(it.identity).map(|v| v.max(0.0)),
+        identity: set(it.identity).map(below_is_none),
         clip_skip: it.clip_skip,
         side: (it.side != 0).then_some(it.side),
+        guided: set(it.guided).map(below_is_none),
+        reuse: (it.reuse != 0).then_some(it.reuse),
     })))
 }
 

@@ -122,6 +122,8 @@ fn request() -> impl Strategy<Value = Request> {
                         Box::new(Words {
                             source: prompt.clone(),
                             guidance: Some(rest.3 as f32 / 10.0 + 1.0),
+                            guided: Some(rest.3 as f32 / 256.0),
+                            reuse: Some(rest.3 % 10 + 1),
                             ..Words::default()
                         })
                     }),

@@ -45,6 +45,12 @@ pub struct Words {
     /// Longer side of the part that is diffused, in pixels, 64 to 4096.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub side: Option<u32>,
+    /// Share of the steps, from the start, that are guided, 0 to 1; the others look at the prompt alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guided: Option<f32>,
+    /// Of so many steps, 1 to 10, one computes all of the network; the others reuse its deep features.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reuse: Option<u32>,
 }
 
 impl Words {
@@ -71,6 +77,8 @@ impl Words {
             ("identity", self.identity, 0.0, 20.0),
             ("clip skip", Some(self.clip_skip as f32), 0.0, 11.0),
             ("side", self.side.map(|n| n as f32), 64.0, 4096.0),
+            ("the guided share of the steps", self.guided, 0.0, 1.0),
+            ("reuse", self.reuse.map(|n| n as f32), 1.0, 10.0),
         ];
         for (what, value, low, high) in numbers {
             if let Some(value) = value

@@ -11,7 +11,7 @@ pub mod nn;
 mod pace;
 pub mod sampler;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod text;
 pub mod unet;
 pub mod vae;

@@ -1,5 +1,6 @@
 //! What the tests of networks share: small networks with random weights, and gradients against differences.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 
 use candle_core::{DType, Device, Tensor, Var};
@@ -10,6 +11,20 @@ use super::nn::Adapter;
 use super::weights::Weights;
 use crate::Result;
 use crate::kernels::Frozen;
+
+thread_local! {
+    static PASSES: RefCell<Vec<(usize, bool)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Notes a pass of a U-Net on this thread: its samples, and whether it was a fine one.
+pub fn note(samples: usize, fine: bool) {
+    PASSES.with_borrow_mut(|passes| passes.push((samples, fine)));
+}
+
+/// The passes on this thread since this was last asked.
+pub fn passes() -> Vec<(usize, bool)> {
+    PASSES.take()
+}
 
 /// Numbers of mean 0 and variance about 1.
 pub fn random(shape: &[usize], seed: u64) -> Result<Tensor> {

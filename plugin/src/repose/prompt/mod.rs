@@ -12,6 +12,7 @@ mod preview;
 mod region;
 mod sample;
 mod seam;
+mod turns;
 mod watch;
 
 use super::{Found, Posed, Work, asks_for_shape, locate, mask_depth};
@@ -32,6 +33,7 @@ use path::Path;
 use plan::Plan;
 use region::Region;
 use sample::Run;
+use turns::Turn;
 use watch::Watch;
 
 /// Share of the silhouette's longer side by which an edit may reach beyond it where neither attention nor a shape tells
@@ -91,12 +93,14 @@ pub fn run(
             negative: &texts.negative,
             shown: &texts.shown,
             asked: &texts.asked,
+            alone: &texts.alone,
             subject: scene.old.as_ref(),
             masked: latents.masked.as_ref(),
             guidance: plan.guidance(model),
             rescale: plan.rescale,
             identity: plan.identity,
             first: scene.first,
+            turns: &scene.turns,
         };
         let seed = mix(request.seed ^ u64::from(candidate));
         let made = run.run(
@@ -147,6 +151,8 @@ struct Scene {
     sampler: Sampler,
     /// First index of the sampler's run.
     first: usize,
+    /// The steps from there.
+    turns: Vec<Turn>,
 }
 
 impl Scene {
@@ -210,6 +216,7 @@ impl Scene {
             region: Region::new(frame, asked),
             frame,
             picture,
+            turns: plan.turns(model, sampler.steps() - first),
             sampler,
             first,
         })
@@ -304,9 +311,10 @@ struct Texts<'a> {
     source: Text,
     target: Text,
     negative: Text,
-    /// What the network makes of `source`, and of the other two.
+    /// What the network makes of `source`, of the other two together, and of `target` alone.
     shown: TextMemory,
     asked: TextMemory,
+    alone: TextMemory,
 }
 
 impl<'a> Texts<'a> {
@@ -324,6 +332,7 @@ impl<'a> Texts<'a> {
             negative,
             shown: TextMemory::default(),
             asked: TextMemory::default(),
+            alone: TextMemory::default(),
         })
     }
 }

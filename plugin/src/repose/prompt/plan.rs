@@ -1,5 +1,6 @@
 //! What a request asks of a text model, with the defaults filled in.
 
+use super::turns::{Turn, turns};
 use crate::engine::stable_diffusion::model::Model;
 use crate::engine::stable_diffusion::sampler::Method;
 use crate::request::Repose;
@@ -38,6 +39,10 @@ pub struct Plan {
     guidance: Option<f64>,
     /// Guidance rescale.
     pub rescale: f64,
+    /// Share of the steps, from the start, that are guided.
+    guided: f64,
+    /// Of so many steps one computes all of the network.
+    reuse: usize,
     /// ω of the subject's look.
     pub identity: f32,
     /// Last layers of the text encoder to leave out.
@@ -88,6 +93,8 @@ impl Plan {
             },
             guidance: words.guidance.map(f64::from),
             rescale: words.rescale.map_or(0.0, f64::from),
+            guided: words.guided.map_or(1.0, f64::from),
+            reuse: words.reuse.map_or(1, |n| n as usize),
             identity: words.identity.unwrap_or(IDENTITY),
             clip_skip: words.clip_skip as usize,
             side: words.side.map(|n| n as usize),
@@ -121,6 +128,16 @@ impl Plan {
     pub fn guidance(&self, model: &Model) -> f64 {
         let usual = model.pace().map_or(GUIDANCE, |pace| pace.guidance);
         self.guidance.unwrap_or(usual)
+    }
+
+    /// What each of a model's steps computes.
+    pub fn turns(&self, model: &Model, steps: usize) -> Vec<Turn> {
+        // Guidance of 1 is the output for the prompt.
+        let guided = match self.guidance(model) == 1.0 {
+            true => 0.0,
+            false => self.guided,
+        };
+        turns(steps, guided, self.reuse)
     }
 }
 

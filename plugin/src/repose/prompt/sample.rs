@@ -10,11 +10,14 @@ use candle_core::{Device, Tensor};
 use super::frame::{Frame, scale_mask};
 use super::path::{Path, blend};
 use super::region::Region;
+use super::turns::Turn;
 use crate::Result;
 use crate::canvas::{Grid, Mask};
 use crate::engine::stable_diffusion::model::{Model, Text};
 use crate::engine::stable_diffusion::sampler::{Noise, Sampler, guide, rescale};
-use crate::engine::stable_diffusion::unet::{Controls, Features, Feed, Place, TextMemory};
+use crate::engine::stable_diffusion::unet::{
+    Controls, Deep, DeepMemory, Features, Feed, Layer, Place, TextMemory,
+};
 
 /// The level whose cross-attention is read: two halvings below the latents, where words point best (Prompt-to-Prompt,
 /// arXiv 2208.01626, reads 16×16 of 64×64).
@@ -41,10 +44,12 @@ pub struct Run<'a> {
     pub target: &'a Text,
     /// What it shall not show.
     pub negative: &'a Text,
-    /// What the network makes of `source` alone, and of `negative` and `target` together.
+    /// What the network makes of `source` alone, of `negative` and `target` together, and of `target` alone.
     pub shown: &'a TextMemory,
     /// See `shown`.
     pub asked: &'a TextMemory,
+    /// See `shown`.
+    pub alone: &'a TextMemory,
     /// The subject's places in the frame, 0 to 1, from which its look is taken; `None`: from nowhere.
     pub subject: Option<&'a Mask>,
     /// The masked picture's latent, for inpainting models.
@@ -57,6 +62,17 @@ pub struct Run<'a> {
     pub identity: f32,
     /// First index of the sampler's run.
     pub first: usize,
+    /// What each step from there computes.
+    pub turns: &'a [Turn],
+}
+
+/// The deep features of the last whole step.
+#[derive(Default)]
+struct Depths {
+    /// Of the picture as it is.
+    shown: DeepMemory,
+    /// Of the sample. A guided step's are of another shape than those of one without.
+    asked: DeepMemory,
 }
 
 /// What a run ends with.
@@ -83,13 +99,15 @@ impl Run<'_> {
         let mut region = self.region.latent(None);
         let mut attention = Attention::default();
         let mut sample = self.begin(&sampler, &noise.tensor(&shape, device)?, &region)?;
-        for index in self.first..sampler.steps() {
+        let depths = Depths::default();
+        for (index, &turn) in (self.first..sampler.steps()).zip(self.turns) {
             check()?;
-            let feed = self.reference(&sampler, index)?;
+            let feed = self.reference(&sampler, index, turn, &depths.shown)?;
             check()?;
             let t = sampler.timesteps()[index];
             let input = sampler.scale_input(&sample, index)?;
-            let output = self.predict(&input, t, feed, &mut attention)?;
+            let deep = self.deep(turn, &depths.asked);
+            let output = self.predict(&input, t, turn, feed, deep, &mut attention)?;
             let fresh = match sampler.needs_noise(index) {
                 true => Some(noise.tensor(&shape, device)?),
                 false => None,
@@ -128,17 +146,36 @@ impl Run<'_> {
         blend(&inside, &outside, &on(region, self.model.device())?)
     }
 
-    /// The subject's keys and values at an index, from a pass over the picture as it is.
-    fn reference(&self, sampler: &Sampler, index: usize) -> Result<BTreeMap<String, Feed>> {
+    /// What a turn's passes of one kind do with deep features.
+    fn deep(&self, turn: Turn, memory: &DeepMemory) -> Option<Deep> {
+        // Where all turns are whole nothing is kept.
+        let reused = self.turns.iter().any(|turn| !turn.whole);
+        reused.then(|| match turn.whole {
+            true => Deep::Keep(memory.clone()),
+            false => Deep::Take(memory.clone()),
+        })
+    }
+
+    /// The subject's keys and values at an index, from a pass over the picture as it is: those of all self-attentions that
+    /// the turn computes.
+    fn reference(
+        &self,
+        sampler: &Sampler,
+        index: usize,
+        turn: Turn,
+        depth: &DeepMemory,
+    ) -> Result<BTreeMap<String, Feed>> {
         let Some(subject) = self.subject.filter(|_| self.identity > 0.0) else {
             return Ok(BTreeMap::new());
         };
         let sample = sampler.scale_input(&self.path.at(sampler, index)?, index)?;
         let layers = self.model.unet().layers();
-        let record = layers.iter().filter(|l| !l.cross).map(|l| l.name.clone());
+        let computed = |l: &&Layer| !l.cross && (turn.whole || l.fine);
+        let record = layers.iter().filter(computed).map(|l| l.name.clone());
         let controls = Controls {
             record: record.collect(),
             memory: Some(self.shown.clone()),
+            deep: self.deep(turn, depth),
             ..Controls::default()
         };
         let nothing = Mask::new(1, 1, 0.0);
@@ -160,26 +197,28 @@ impl Run<'_> {
         small.data().iter().map(|v| v * self.identity).collect()
     }
 
-    /// The guided output for a sample; attention to the subject's word is added to `attention`.
+    /// A turn's output for a sample; attention to the subject's word is added to `attention`, in turns that compute it all.
     fn predict(
         &self,
         sample: &Tensor,
         t: f32,
+        turn: Turn,
         feed: BTreeMap<String, Feed>,
+        deep: Option<Deep>,
         attention: &mut Attention,
     ) -> Result<Tensor> {
-        // Guidance of 1 is the output for the prompt.
-        let guided = self.guidance != 1.0;
+        let memory = if turn.guided { self.asked } else { self.alone };
         let controls = Controls {
-            maps: match self.target.word.is_empty() {
+            maps: match self.target.word.is_empty() || !turn.whole {
                 true => BTreeSet::new(),
                 false => self.watched(),
             },
             feed,
-            memory: Some(self.asked.clone()),
+            memory: Some(memory.clone()),
+            deep,
             ..Controls::default()
         };
-        let both = match guided {
+        let both = match turn.guided {
             true => Tensor::cat(&[sample, sample], 0)?,
             false => sample.clone(),
         };
@@ -187,7 +226,7 @@ impl Run<'_> {
         let masked = self.masked.cloned().unwrap_or_else(|| self.start.clone());
         let input = self.with_mask(&both, &region, masked)?;
         let texts = [self.negative, self.target];
-        let texts = if guided { &texts[..] } else { &texts[1..] };
+        let texts = if turn.guided { &texts[..] } else { &texts[1..] };
         let (output, seen) = self.model.predict(&input, t, texts, &controls)?;
         for map in seen.maps.values() {
             attention.add(
@@ -196,7 +235,7 @@ impl Run<'_> {
                 (map.width, map.height),
             )?;
         }
-        if !guided {
+        if !turn.guided {
             return Ok(output);
         }
         let (without, with) = (output.narrow(0, 0, 1)?, output.narrow(0, 1, 1)?);
@@ -273,3 +312,7 @@ fn on(mask: &Mask, device: &Device) -> Result<Tensor> {
     let shape = (1, 1, mask.height(), mask.width());
     Ok(Tensor::from_slice(mask.data(), shape, device)?)
 }
+
+#[cfg(test)]
+#[path = "sample_tests.rs"]
+mod tests;

@@ -5,6 +5,7 @@ use candle_core::Tensor;
 use super::Scene;
 use super::frame::{from_tensor, scale_image, scale_mask};
 use super::preview::Preview;
+use super::turns::Turn;
 use crate::Result;
 use crate::canvas::{Grid, Image, Mask, fit};
 use crate::engine::stable_diffusion::model::Model;
@@ -14,13 +15,11 @@ use crate::progress::{PREVIEW_SIDE, Progress};
 const BEFORE: f32 = 0.04;
 /// What decoding takes, in passes of the network.
 const DECODING: f32 = 2.0;
-/// What one step takes, in passes: the reference, and the prompt with and without.
-const STEP: f32 = 3.0;
 
 /// Reports a job's steps and previews.
 pub(super) struct Watch<'a> {
     progress: &'a Progress,
-    steps: usize,
+    turns: &'a [Turn],
     candidates: u32,
     candidate: u32,
     /// Passes done and all.
@@ -32,16 +31,21 @@ pub(super) struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    pub fn new(scene: &Scene, model: &'a Model, progress: &'a Progress, candidates: u32) -> Self {
-        let steps = scene.sampler.steps() - scene.first;
-        let each = steps as f32 * STEP + DECODING;
+    pub fn new(
+        scene: &'a Scene,
+        model: &'a Model,
+        progress: &'a Progress,
+        candidates: u32,
+    ) -> Self {
+        let turns = &scene.turns[..];
+        let each = passes(turns) + DECODING;
         Self {
             progress,
-            steps,
+            turns,
             candidates,
             candidate: 0,
             done: 0.0,
-            total: steps as f32 + candidates as f32 * each,
+            total: turns.len() as f32 + candidates as f32 * each,
             picture: fit(&scene.picture, PREVIEW_SIDE),
             model,
             preview: None,
@@ -79,7 +83,7 @@ impl<'a> Watch<'a> {
         if let Some(seen) = seen {
             self.progress.preview(&self.over(&seen, region));
         }
-        self.reach(self.at(self.candidate) + done as f32 * STEP)
+        self.reach(self.at(self.candidate) + passes(&self.turns[..done]))
     }
 
     /// A candidate is finished.
@@ -89,7 +93,7 @@ impl<'a> Watch<'a> {
 
     /// Passes before a candidate.
     fn at(&self, candidate: u32) -> f32 {
-        let each = self.steps as f32 * STEP + DECODING;
+        let each = passes(self.turns) + DECODING;
         self.total - (self.candidates - candidate) as f32 * each
     }
 
@@ -111,4 +115,9 @@ impl<'a> Watch<'a> {
             std::array::from_fn(|c| a * s[c] + (1.0 - a) * p[c])
         })
     }
+}
+
+/// What these take.
+fn passes(turns: &[Turn]) -> f32 {
+    turns.iter().map(|turn| turn.passes()).sum()
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::{Device, Tensor};
 
+use super::Deep;
 use crate::{Error, Result};
 
 /// An attention of a U-Net.
@@ -20,6 +21,8 @@ pub struct Layer {
     pub place: Place,
     /// Number of heads.
     pub heads: usize,
+    /// Whether passes that reuse deep features compute it, see [`Deep`].
+    pub fine: bool,
 }
 
 /// Where in a U-Net an attention lies.
@@ -48,6 +51,8 @@ pub struct Controls {
     pub checkpoint: bool,
     /// Where the text's keys and values are kept from pass to pass; `None`: each pass makes them.
     pub memory: Option<TextMemory>,
+    /// Whether deep features are kept or reused; `None`: neither.
+    pub deep: Option<Deep>,
 }
 
 /// The keys and values that the attentions to the text make of it, the same at every step of a run: made once. For one
@@ -79,6 +84,8 @@ pub struct Seen {
     pub maps: BTreeMap<String, Map>,
     /// Keys and values, see [`Controls::record`].
     pub features: BTreeMap<String, Features>,
+    /// Whether deep features were reused, see [`Deep::Take`].
+    pub fine: bool,
 }
 
 /// The probabilities of an attention, averaged over its heads. Differentiable.

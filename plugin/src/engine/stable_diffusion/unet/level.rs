@@ -1,5 +1,6 @@
 //! The levels of a U-Net: way down, middle, way up.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::Tensor;
@@ -128,12 +129,25 @@ impl Down {
         given: &Given<'_>,
         pass: &mut Pass<'_>,
     ) -> Result<Tensor> {
-        for step in &self.steps {
-            x = step.forward(&x, given, pass)?;
-            skips.push(x.clone());
-        }
+        x = self.part(self.steps.len(), x, skips, given, pass)?;
         if let Some(smaller) = &self.smaller {
             x = smaller.forward(&x)?;
+            skips.push(x.clone());
+        }
+        Ok(x)
+    }
+
+    /// The first `count` steps, as in [`forward`](Self::forward).
+    pub(super) fn part(
+        &self,
+        count: usize,
+        mut x: Tensor,
+        skips: &mut Vec<Tensor>,
+        given: &Given<'_>,
+        pass: &mut Pass<'_>,
+    ) -> Result<Tensor> {
+        for step in self.steps.iter().take(count) {
+            x = step.forward(&x, given, pass)?;
             skips.push(x.clone());
         }
         Ok(x)
@@ -219,12 +233,7 @@ impl Up {
         given: &Given<'_>,
         pass: &mut Pass<'_>,
     ) -> Result<Tensor> {
-        for step in &self.steps {
-            if let Some(skip) = skips.pop() {
-                x = kernels::join(&x, &skip)?;
-            }
-            x = step.forward(&x, given, pass)?;
-        }
+        x = self.part(0..self.steps.len(), x, skips, given, pass)?;
         if let Some(larger) = &self.larger {
             x = kernels::upsample_nearest_2x(&x)?;
             // Where a size was odd, the way down rounded it up: twice it is one too large.
@@ -235,5 +244,28 @@ impl Up {
             x = larger.forward(&x)?;
         }
         Ok(x)
+    }
+
+    /// These of its steps.
+    pub(super) fn part(
+        &self,
+        steps: Range<usize>,
+        mut x: Tensor,
+        skips: &mut Vec<Tensor>,
+        given: &Given<'_>,
+        pass: &mut Pass<'_>,
+    ) -> Result<Tensor> {
+        for step in &self.steps[steps] {
+            if let Some(skip) = skips.pop() {
+                x = kernels::join(&x, &skip)?;
+            }
+            x = step.forward(&x, given, pass)?;
+        }
+        Ok(x)
+    }
+
+    /// Number of steps.
+    pub(super) fn len(&self) -> usize {
+        self.steps.len()
     }
 }

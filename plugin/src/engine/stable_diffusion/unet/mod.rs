@@ -5,15 +5,19 @@
 
 mod attention;
 mod controls;
+mod deep;
 mod level;
 #[cfg(test)]
 mod tests;
 mod time;
 mod transformer;
 
+use std::ops::Range;
+
 use candle_core::{DType, Tensor};
 
 use self::controls::Pass;
+use self::deep::FINE;
 use self::level::{Down, Given, Mid, Up};
 use self::time::{Embedding, Waves};
 use super::config::{DownBlock, UNetConfig, UpBlock};
@@ -22,6 +26,7 @@ use super::weights::Weights;
 use crate::{Error, Result, kernels};
 
 pub use controls::{Controls, Features, Feed, Layer, Map, Place, Seen, TextMemory};
+pub use deep::{Deep, DeepMemory};
 
 /// A U-Net.
 #[derive(Debug)]
@@ -145,15 +150,55 @@ impl UNet {
         let latents = input.latents.to_dtype(self.dtype)?.contiguous()?;
         let mut x = self.conv_in.forward(&latents)?;
         let mut skips = vec![x.clone()];
-        for down in &self.down {
-            x = down.forward(x, &mut skips, &given, &mut pass)?;
-        }
-        x = self.mid.forward(x, &given, &mut pass)?;
-        for up in &self.up {
-            x = up.forward(x, &mut skips, &given, &mut pass)?;
-        }
+        let deep = controls.deep.as_ref();
+        x = match deep.and_then(|deep| deep.taken(input, controls, &self.layers)) {
+            Some(features) => {
+                pass.seen.fine = true;
+                self.down[0].part(FINE, x, &mut skips, &given, &mut pass)?;
+                features
+            }
+            None => {
+                let features = self.coarse(x, &mut skips, &given, &mut pass)?;
+                if let Some(deep) = deep {
+                    deep.keep(input, &features);
+                }
+                features
+            }
+        };
+        #[cfg(test)]
+        super::testing::note(input.latents.dim(0)?, pass.seen.fine);
+        let (finest, last) = self.last();
+        x = finest.part(last, x, &mut skips, &given, &mut pass)?;
         x = self.norm_out.forward_silu(&x)?;
         Ok((self.conv_out.forward(&x)?, pass.seen))
+    }
+
+    /// From the first convolution's output to what the last steps of the way up are given ([`FINE`]). Their skips stay
+    /// on `skips`.
+    fn coarse(
+        &self,
+        mut x: Tensor,
+        skips: &mut Vec<Tensor>,
+        given: &Given<'_>,
+        pass: &mut Pass<'_>,
+    ) -> Result<Tensor> {
+        for down in &self.down {
+            x = down.forward(x, skips, given, pass)?;
+        }
+        x = self.mid.forward(x, given, pass)?;
+        for up in &self.up[..self.up.len() - 1] {
+            x = up.forward(x, skips, given, pass)?;
+        }
+        let (finest, last) = self.last();
+        finest.part(0..last.start, x, skips, given, pass)
+    }
+
+    /// The steps of the way up that fine passes compute, and their level, which has no finer one to enlarge for.
+    fn last(&self) -> (&Up, Range<usize>) {
+        let finest = &self.up[self.up.len() - 1];
+        let all = finest.len();
+        // Each takes one skip; the first convolution's is one more.
+        (finest, all - (FINE + 1)..all)
     }
 
     /// The embedding of time steps and, where the U-Net has it, of the added conditioning.
@@ -243,7 +288,7 @@ impl UNet {
 /// The attentions of a U-Net in the order in which they are computed.
 fn layers(config: &UNetConfig) -> Vec<Layer> {
     let mut layers = Vec::new();
-    let mut add = |prefix: String, level: usize, place: Place| {
+    let mut add = |prefix: String, level: usize, place: Place, fine: bool| {
         for block in 0..config.transformer_layers(level) {
             for (part, cross) in [("attn1", false), ("attn2", true)] {
                 layers.push(Layer {
@@ -252,6 +297,7 @@ fn layers(config: &UNetConfig) -> Vec<Layer> {
                     level,
                     place,
                     heads: config.heads(level),
+                    fine,
                 });
             }
         }
@@ -264,11 +310,17 @@ fn layers(config: &UNetConfig) -> Vec<Layer> {
                     format!("down_blocks.{level}.attentions.{i}"),
                     level,
                     Place::Down,
+                    level == 0 && i < FINE,
                 );
             }
         }
     }
-    add("mid_block.attentions.0".into(), levels - 1, Place::Mid);
+    add(
+        "mid_block.attentions.0".into(),
+        levels - 1,
+        Place::Mid,
+        false,
+    );
     for index in 0..levels {
         let level = levels - 1 - index;
         if config.up_block_types[index] == UpBlock::CrossAttention {
@@ -277,6 +329,7 @@ fn layers(config: &UNetConfig) -> Vec<Layer> {
                     format!("up_blocks.{index}.attentions.{i}"),
                     level,
                     Place::Up,
+                    level == 0 && i + FINE >= config.layers(level),
                 );
             }
         }

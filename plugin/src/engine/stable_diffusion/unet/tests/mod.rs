@@ -2,6 +2,7 @@
 
 mod adapters;
 mod controls;
+mod deep;
 mod gradients;
 mod shapes;
 
