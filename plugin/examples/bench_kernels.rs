@@ -2,7 +2,8 @@
 //! shapes of Stable Diffusion 1.5's networks.
 //!
 //! `cargo run --release -p repose --example bench_kernels [-- --threads 2] [--only WORD] [--plain]`. Milliseconds, the median of runs
-//! over at least half a second, weights in half precision; with `--plain` the reference is measured too, which takes long.
+//! over at least half a second, weights in half precision, and the forward pass's 10⁹ multiplications and additions a second, counted
+//! as if each were done (Winograd's convolutions leave most out); with `--plain` the reference is measured too, which takes long.
 #![allow(
     clippy::print_stdout,
     reason = "a benchmark prints a table, and nobody links it"
@@ -20,6 +21,8 @@ type Run = Box<dyn Fn(&[Tensor]) -> candle_core::Result<Tensor> + Send + Sync>;
 
 struct Case {
     name: String,
+    /// Multiplications and additions; 0 where memory counts.
+    work: f64,
     inputs: Vec<Tensor>,
     fast: Run,
     plain: Run,
@@ -35,17 +38,24 @@ fn main() -> Result<()> {
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build()?;
-    println!("{threads} threads, ms           forward   + backward   plain forward   + backward");
+    println!(
+        "{threads} threads, ms                forward  10⁹/s   + backward  plain forward  + backward"
+    );
     for case in cases()? {
         if value("--only").is_some_and(|word| !case.name.contains(word.as_str())) {
             continue;
         }
         let line = pool.install(|| -> candle_core::Result<String> {
-            let mut line = format!("{:28}", case.name);
+            let mut line = format!("{:33}", case.name);
             let runs = [&case.fast, &case.plain];
             let plain = words.iter().any(|w| w == "--plain");
             for run in &runs[..1 + usize::from(plain)] {
-                line += &format!("{:10.2}", forward(run, &case.inputs)?);
+                let time = forward(run, &case.inputs)?;
+                line += &format!("{time:10.2}");
+                line += &match case.work {
+                    0.0 => " ".repeat(7),
+                    work => format!("{:7.0}", work / time / 1e6),
+                };
                 line += &format!("{:13.2}", backward(run, &case.inputs)?);
             }
             Ok(line)
@@ -75,6 +85,7 @@ fn cases() -> Result<Vec<Case>> {
         let wide = w.clone();
         cases.push(Case {
             name: format!("conv {kernel}x{kernel}/{stride} {b}x{ci}→{co}@{side}"),
+            work: work(&[b, ci, co, kernel, kernel, (side / stride).pow(2)]),
             inputs: vec![random(&[b, ci, side, side])?],
             fast: Box::new(move |x| kernels::conv2d(&x[0], &w, None, stride, kernel / 2)),
             plain: Box::new(move |x| reference::conv2d(&x[0], &wide, None, stride, kernel / 2)),
@@ -94,6 +105,7 @@ fn cases() -> Result<Vec<Case>> {
         let wide = w.clone();
         cases.push(Case {
             name: format!("linear {rows}x{k}→{n}"),
+            work: work(&[rows, k, n]),
             inputs: vec![random(&[rows, k])?],
             fast: Box::new(move |x| kernels::linear(&x[0], &w, None)),
             plain: Box::new(move |x| reference::linear(&x[0], &wide, None)),
@@ -110,6 +122,7 @@ fn cases() -> Result<Vec<Case>> {
         let [q, k, v] = [n, m, m].map(|tokens| random(&[b, heads, tokens, d]));
         cases.push(Case {
             name: format!("attention {b}x{heads}x{n}x{m}x{d}"),
+            work: work(&[2, b, heads, n, m, d]),
             inputs: vec![q?, k?, v?],
             fast: Box::new(move |x| kernels::attention(&x[0], &x[1], &x[2], scale, None, false)),
             plain: Box::new(move |x| reference::attention(&x[0], &x[1], &x[2], scale, None, false)),
@@ -119,6 +132,7 @@ fn cases() -> Result<Vec<Case>> {
     let other = (weight.clone(), bias.clone());
     cases.push(Case {
         name: "group_norm + silu 2x320@64".into(),
+        work: 0.0,
         inputs: vec![random(&[2, 320, 64, 64])?],
         fast: Box::new(move |x| kernels::group_norm(&x[0], &weight, &bias, 32, 1e-5, true)),
         plain: Box::new(move |x| reference::group_norm(&x[0], &other.0, &other.1, 32, 1e-5, true)),
@@ -127,23 +141,68 @@ fn cases() -> Result<Vec<Case>> {
     let other = (weight.clone(), bias.clone());
     cases.push(Case {
         name: "layer_norm 2x4096x320".into(),
+        work: 0.0,
         inputs: vec![random(&[2, 4096, 320])?],
         fast: Box::new(move |x| kernels::layer_norm(&x[0], &weight, &bias, 1e-5)),
         plain: Box::new(move |x| reference::layer_norm(&x[0], &other.0, &other.1, 1e-5)),
     });
     cases.push(Case {
         name: "geglu 2x4096x2560".into(),
+        work: 0.0,
         inputs: vec![random(&[2, 4096, 2560])?],
         fast: Box::new(|x| kernels::geglu(&x[0])),
         plain: Box::new(|x| reference::geglu(&x[0])),
     });
     cases.push(Case {
         name: "upsample 2x640@32".into(),
+        work: 0.0,
         inputs: vec![random(&[2, 640, 32, 32])?],
         fast: Box::new(|x| kernels::upsample_nearest_2x(&x[0])),
         plain: Box::new(|x| reference::upsample_nearest_2x(&x[0])),
     });
+    let w = Frozen::of(&random(&[320, 320])?, DType::F16)?;
+    let wide = w.clone();
+    cases.push(Case {
+        name: "linear + rank 4 8192x320→320".into(),
+        work: work(&[8192, 320, 320]) + work(&[2, 8192, 320, 4]),
+        inputs: vec![
+            random(&[8192, 320])?,
+            random(&[4, 320])?,
+            random(&[320, 4])?,
+        ],
+        fast: Box::new(move |x| kernels::linear_low_rank(&x[0], &w, None, &x[1], &x[2])),
+        plain: Box::new(move |x| reference::linear_low_rank(&x[0], &wide, None, &x[1], &x[2])),
+    });
+    cases.push(Case {
+        name: "split_heads 2x4096x8x40".into(),
+        work: 0.0,
+        inputs: vec![random(&[2, 4096, 320])?],
+        fast: Box::new(|x| kernels::split_heads(&x[0], 8)),
+        plain: Box::new(|x| {
+            let heads = x[0].reshape((2, 4096, 8, 40))?;
+            heads.transpose(1, 2)?.contiguous()
+        }),
+    });
+    cases.push(Case {
+        name: "transpose 2x320x4096".into(),
+        work: 0.0,
+        inputs: vec![random(&[2, 320, 4096])?],
+        fast: Box::new(|x| kernels::transpose(&x[0])),
+        plain: Box::new(|x| x[0].transpose(1, 2)?.contiguous()),
+    });
+    cases.push(Case {
+        name: "join 2x640+320@64".into(),
+        work: 0.0,
+        inputs: vec![random(&[2, 640, 64, 64])?, random(&[2, 320, 64, 64])?],
+        fast: Box::new(|x| kernels::join(&x[0], &x[1])),
+        plain: Box::new(|x| Tensor::cat(&[&x[0], &x[1]], 1)),
+    });
     Ok(cases)
+}
+
+/// Multiplications and additions of as many products as all these numbers together.
+fn work(sizes: &[usize]) -> f64 {
+    2.0 * sizes.iter().product::<usize>() as f64
 }
 
 fn forward(run: &Run, inputs: &[Tensor]) -> candle_core::Result<f64> {
