@@ -53,7 +53,9 @@ pub fn whole(case: &Case) -> Result<Measured> {
 
     let mut request = ReposeRequest::new(picture, Some(selection), "teddy");
     request.prompt = Some("a teddy bear waving");
-    let model = case.checkpoint.to_str().ok_or("a path that is not UTF-8")?;
+    // A relative path would be the name of a model.
+    let checkpoint = case.checkpoint.canonicalize()?;
+    let model = checkpoint.to_str().ok_or("a path that is not UTF-8")?;
     let full = TextOptions {
         model: Some(model),
         steps: Some(STEPS),
