@@ -1,9 +1,10 @@
 //! Tensors laid out anew: two dimensions exchanged, and two tensors joined.
 
-use candle_core::{CpuStorage, CustomOp2, DType, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
 use super::op::{self, Kernel};
+use super::path::fits;
 
 /// Values that one task copies at least.
 const PIECE: usize = 1 << 15;
@@ -25,17 +26,7 @@ pub fn split_heads(x: &Tensor, heads: usize) -> Result<Tensor> {
         bail!("split_heads: {heads} heads for a width of {width}; expected a divisor");
     }
     let d = width / heads;
-    if !fast(x) {
-        let x = x.reshape((batch, tokens, heads, d))?;
-        return x.transpose(1, 2)?.contiguous();
-    }
-    let swap = Swap {
-        rows: tokens,
-        columns: heads,
-        inner: d,
-        shape: vec![batch, heads, tokens, d],
-    };
-    op::apply(swap, &x.contiguous()?)
+    swapped(x, [batch, tokens, heads, d], &[batch, heads, tokens, d])
 }
 
 /// `[batch, heads, tokens, d]` as `[batch, tokens, heads · d]`.
@@ -49,16 +40,7 @@ pub fn merge_heads(x: &Tensor) -> Result<Tensor> {
             x.dims()
         );
     };
-    if !fast(x) {
-        return x.transpose(1, 2)?.reshape((batch, tokens, heads * d));
-    }
-    let swap = Swap {
-        rows: heads,
-        columns: tokens,
-        inner: d,
-        shape: vec![batch, tokens, heads * d],
-    };
-    op::apply(swap, &x.contiguous()?)
+    swapped(x, [batch, heads, tokens, d], &[batch, tokens, heads * d])
 }
 
 /// `[batch, n, m]` as `[batch, m, n]`, in one piece.
@@ -72,14 +54,21 @@ pub fn transpose(x: &Tensor) -> Result<Tensor> {
             x.dims()
         );
     };
+    swapped(x, [batch, rows, columns, 1], &[batch, columns, rows])
+}
+
+/// `x`, seen as `sizes`, with the two in the middle exchanged, seen as `shape`.
+fn swapped(x: &Tensor, sizes: [usize; 4], shape: &[usize]) -> Result<Tensor> {
     if !fast(x) {
-        return x.transpose(1, 2)?.contiguous();
+        let x = x.reshape(sizes.as_slice())?.transpose(1, 2)?;
+        return x.contiguous()?.reshape(shape);
     }
+    let [_, rows, columns, inner] = sizes;
     let swap = Swap {
         rows,
         columns,
-        inner: 1,
-        shape: vec![batch, columns, rows],
+        inner,
+        shape: shape.to_vec(),
     };
     op::apply(swap, &x.contiguous()?)
 }
@@ -107,7 +96,7 @@ pub fn join(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 }
 
 fn fast(x: &Tensor) -> bool {
-    x.device().is_cpu() && x.dtype() == DType::F32 && x.elem_count() > 0
+    fits(x) && x.elem_count() > 0
 }
 
 /// `[.., rows, columns, inner]` becomes `[.., columns, rows, inner]`, called `shape`.

@@ -25,13 +25,7 @@ const BLOCK: usize = 1 << 19;
 /// # Errors
 /// If the shapes do not fit, or the device has no room.
 pub fn linear(x: &Tensor, w: &Frozen, bias: Option<&Tensor>) -> Result<Tensor> {
-    let &[n, k] = w.shape() else {
-        bail!("linear: a weight of shape {:?}; expected [n, k]", w.shape());
-    };
-    if x.dims().last() != Some(&k) {
-        bail!("linear: input of shape {:?}; expected [.., {k}]", x.dims());
-    }
-    check_bias("linear", bias, n)?;
+    let (n, k) = check("linear", x, w, bias)?;
     choose(
         x,
         |x| {
@@ -40,6 +34,23 @@ pub fn linear(x: &Tensor, w: &Frozen, bias: Option<&Tensor>) -> Result<Tensor> {
         },
         |x| reference::linear(x, w, bias),
     )
+}
+
+/// That an input, a weight and a bias fit; n and k.
+pub(super) fn check(
+    what: &str,
+    x: &Tensor,
+    w: &Frozen,
+    bias: Option<&Tensor>,
+) -> Result<(usize, usize)> {
+    let &[n, k] = w.shape() else {
+        bail!("{what}: a weight of shape {:?}; expected [n, k]", w.shape());
+    };
+    if x.dims().last() != Some(&k) {
+        bail!("{what}: input of shape {:?}; expected [.., {k}]", x.dims());
+    }
+    check_bias(what, bias, n)?;
+    Ok((n, k))
 }
 
 /// That a bias, where there is one, is `[n]`.

@@ -1,10 +1,10 @@
 //! A projection with a frozen weight and a low-rank change of it that is trained.
 #![allow(unsafe_code, reason = "threads fill their own tiles of one output")]
 
-use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Storage, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
-use super::linear::{Linear, check_bias, parameters, tiles};
+use super::linear::{Linear, check, parameters, tiles};
 use super::matrix::{Matrix, Shared};
 use super::op::{self, Kernel};
 use super::path::choose;
@@ -25,21 +25,9 @@ pub fn linear_low_rank(
     down: &Tensor,
     up: &Tensor,
 ) -> Result<Tensor> {
-    let &[n, k] = w.shape() else {
-        bail!(
-            "linear_low_rank: a weight of shape {:?}; expected [n, k]",
-            w.shape()
-        );
-    };
-    if x.dims().last() != Some(&k) {
-        bail!(
-            "linear_low_rank: input of shape {:?}; expected [.., {k}]",
-            x.dims()
-        );
-    }
-    check_bias("linear_low_rank", bias, n)?;
+    let (n, k) = check("linear_low_rank", x, w, bias)?;
     let rank = down.dims().first().copied().unwrap_or(0);
-    if rank == 0 || down.dims() != [rank, k] || up.dims() != [n, rank] {
+    if n * k * rank == 0 || down.dims() != [rank, k] || up.dims() != [n, rank] {
         bail!(
             "linear_low_rank: down {:?} and up {:?}; expected [rank, {k}] and [{n}, rank]",
             down.dims(),
@@ -104,10 +92,7 @@ impl CustomOp3 for LowRank {
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let all = [x.clone(), down.clone(), up.clone(), dy.contiguous()?];
         let held = all.each_ref().map(Tensor::storage_and_layout);
-        let [x, down, up, dy] = held.each_ref().map(|(storage, layout)| match &**storage {
-            Storage::Cpu(storage) => op::values(storage, layout),
-            _ => bail!("a low-rank change's gradient on the CPU was given another device's tensor"),
-        });
+        let [x, down, up, dy] = held.each_ref().map(op::held);
         let (x, down, up, dy) = (x?, down?, up?, dy?);
         let ((n, k), rank) = (self.linear.sizes(), self.rank);
         let mut dx = vec![0.0; x.len()];

@@ -1,8 +1,9 @@
 //! A kernel of one activation as a differentiable operation of candle.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Storage, Tensor, bail};
 
 /// One input, one output, everything else held inside.
 pub trait Kernel: Send + Sync + 'static {
@@ -35,6 +36,19 @@ pub fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]>
     match (storage, layout.contiguous_offsets()) {
         (CpuStorage::F32(values), Some((start, end))) => Ok(&values[start..end]),
         _ => bail!("a kernel for contiguous f32 was given something else"),
+    }
+}
+
+/// The values of a tensor whose storage is held, for gradients.
+///
+/// # Errors
+/// If they are not contiguous `f32` on the CPU.
+pub fn held<'a>(
+    (storage, layout): &'a (impl Deref<Target = Storage>, &'a Layout),
+) -> Result<&'a [f32]> {
+    match &**storage {
+        Storage::Cpu(storage) => values(storage, layout),
+        _ => bail!("a gradient on the CPU was given another device's tensor"),
     }
 }
 

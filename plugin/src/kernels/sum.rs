@@ -1,9 +1,10 @@
 //! Sums, value by value, on the threads that everything else here runs on: candle's own wake a pool that spins on all cores.
 
-use candle_core::{CpuStorage, CustomOp2, DType, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
 use super::op;
+use super::path::fits;
 
 /// Values that one task takes.
 const PIECE: usize = 1 << 15;
@@ -13,7 +14,7 @@ const PIECE: usize = 1 << 15;
 /// # Errors
 /// If the shapes or the types differ, or the device has no room.
 pub fn add(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    if !(fast(a) && fast(b) && a.dims() == b.dims()) {
+    if !(fits(a) && fits(b) && a.dims() == b.dims()) {
         return a + b;
     }
     a.contiguous()?.apply_op2(&b.contiguous()?, Add)
@@ -31,16 +32,12 @@ pub fn add_channels(x: &Tensor, shift: &Tensor) -> Result<Tensor> {
             shift.dims()
         );
     }
-    if !(fast(x) && fast(shift)) {
+    if !(fits(x) && fits(shift)) {
         let mut shape = vec![1; x.rank()];
         shape[..2].copy_from_slice(shift.dims());
         return x.broadcast_add(&shift.reshape(shape)?);
     }
     x.contiguous()?.apply_op2(&shift.contiguous()?, AddChannels)
-}
-
-fn fast(x: &Tensor) -> bool {
-    x.device().is_cpu() && x.dtype() == DType::F32
 }
 
 struct Add;

@@ -6,9 +6,7 @@ mod forward;
 
 use std::sync::{Mutex, PoisonError};
 
-use candle_core::{
-    CpuStorage, CustomOp3, DType, Device, Layout, Result, Shape, Storage, Tensor, bail,
-};
+use candle_core::{CpuStorage, CustomOp3, DType, Device, Layout, Result, Shape, Tensor, bail};
 
 use super::path::choose;
 use super::{op, reference};
@@ -169,10 +167,7 @@ impl CustomOp3 for Attention {
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let all = [q.clone(), k.clone(), v.clone(), y.clone(), dy.contiguous()?];
         let held = all.each_ref().map(Tensor::storage_and_layout);
-        let [q, k, v, y, dy] = held.each_ref().map(|(storage, layout)| match &**storage {
-            Storage::Cpu(storage) => op::values(storage, layout),
-            _ => bail!("attention's gradient on the CPU was given another device's tensor"),
-        });
+        let [q, k, v, y, dy] = held.each_ref().map(op::held);
         let inputs = Inputs {
             q: q?,
             k: k?,

@@ -3,15 +3,15 @@
 mod adapter;
 mod checkpoint;
 mod conv;
-mod heads;
 mod linear;
 mod norm;
 mod resnet;
+mod scores;
 
 pub use adapter::{Adapter, Slot};
 pub use checkpoint::{Checkpoint, checkpoint};
 pub use conv::Conv2d;
-pub use heads::{Scores, scores};
 pub use linear::Linear;
 pub use norm::{GroupNorm, LayerNorm};
 pub use resnet::Resnet;
+pub use scores::{Scores, scores};
