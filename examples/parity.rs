@@ -47,6 +47,7 @@ fn folder_differs(path: &Path) -> Result<usize> {
     let parts = [
         ("text encoders", networks::text(&goldens, &model)?),
         ("U-Net", networks::unet(&goldens, &model)?),
+        ("U-Net in bf16", networks::half(&goldens, layouts[0])?),
         ("reference", networks::reference(&goldens, &model)?),
         ("autoencoder", networks::vae(&goldens, &model)?),
         ("whole runs", pipelines::run(&goldens, &model)?),

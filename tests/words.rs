@@ -23,7 +23,7 @@ fn learned(scene: &Scene, inpainting: bool) -> (Engine, tempfile::TempDir) {
         library: Some(folder.path().join("library")),
         models: Some(folder.path().join("words")),
         threads: 2,
-        queue: 0,
+        ..Options::default()
     };
     tiny::install(&folder.path().join("words"), "tiny", inpainting);
     let engine = plugin().open(&options).unwrap();
@@ -320,7 +320,7 @@ fn a_quick_decoder_beside_the_models_shows_the_run_and_changes_no_result() {
         library: Some(folder.path().join("library")),
         models: Some(models),
         threads: 2,
-        queue: 0,
+        ..Options::default()
     };
     let engine = plugin().open(&options).unwrap();
     let shown = done(&engine, &pose(&scene));

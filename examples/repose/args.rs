@@ -57,6 +57,10 @@ pub struct Global {
     /// Threads that compute; 0: one per core
     #[arg(long, global = true, value_name = "N", default_value_t = 0)]
     pub threads: u32,
+    /// Text models multiply in bfloat16 where the CPU has instructions for it (AMX, AVX512-BF16): faster, and a little less
+    /// exact
+    #[arg(long, global = true)]
+    pub bf16: bool,
     /// Print the result as JSON on stdout and progress as JSON lines on stderr
     #[arg(long, global = true)]
     pub json: bool,

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use repose_host::{Engine, Options, Plugin, Refine};
+use repose_host::{Engine, Options, Plugin, Precision, Refine};
 
 use crate::args::{self, Global, Posing, SelectionArgs};
 use crate::failure::{Failure, Result};
@@ -31,6 +31,10 @@ impl Session {
             models: global.models.clone(),
             threads: global.threads,
             queue: 0,
+            precision: match global.bf16 {
+                true => Precision::Bf16,
+                false => Precision::F32,
+            },
         })?;
         Ok(Self { ui, plugin, engine })
     }

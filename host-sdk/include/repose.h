@@ -121,6 +121,13 @@ enum {
     REPOSE_REFINE_NEVER = 2
 };
 
+/* How exactly text models compute on the CPU. */
+typedef uint32_t ReposePrecision;
+enum {
+    REPOSE_PRECISION_F32 = 0,
+    REPOSE_PRECISION_BF16 = 1 /* products are rounded to bfloat16 where the CPU is faster at it (AMX, AVX512-BF16) */
+};
+
 /* What a layer shows. */
 typedef uint32_t ReposeRole;
 enum {
@@ -154,7 +161,7 @@ typedef struct ReposeEngineOptions {
     uint32_t struct_size;
     uint32_t threads;    /* threads that compute; 0: one per core */
     uint32_t queue;      /* jobs that may wait, at most 1024; 0: 16 */
-    uint32_t reserved;
+    ReposePrecision precision;
     const char *library; /* folder of the subject library; NULL: the user's own */
     const char *models;  /* [2] folder of text models, with their settings; NULL: the user's own */
 } ReposeEngineOptions;

@@ -72,6 +72,10 @@ constants! {
     REFINE_ALWAYS: u32 = 1, "REPOSE_REFINE_ALWAYS";
     /// Never refine.
     REFINE_NEVER: u32 = 2, "REPOSE_REFINE_NEVER";
+    /// Text models compute in single precision.
+    PRECISION_F32: u32 = 0, "REPOSE_PRECISION_F32";
+    /// Their products are rounded to bfloat16 where the CPU is faster at it.
+    PRECISION_BF16: u32 = 1, "REPOSE_PRECISION_BF16";
     /// The restored background.
     ROLE_BACKGROUND: u32 = 1, "REPOSE_ROLE_BACKGROUND";
     /// The subject in its new pose.
@@ -118,8 +122,8 @@ pub struct EngineOptions {
     pub threads: u32,
     /// Jobs that may wait; 0: 16.
     pub queue: u32,
-    /// 0.
-    pub reserved: u32,
+    /// `ReposePrecision`.
+    pub precision: u32,
     /// Folder of the subject library; null: the user's own.
     pub library: *const c_char,
     /// Folder of text models, with their settings; null: the user's own.
@@ -493,7 +497,7 @@ macro_rules! frozen {
 
 frozen! {
     "ReposeBytes" Bytes 16 { data 0 size 8 }
-    "ReposeEngineOptions" EngineOptions 32 { struct_size 0 threads 4 queue 8 reserved 12 library 16 models 24 }
+    "ReposeEngineOptions" EngineOptions 32 { struct_size 0 threads 4 queue 8 precision 12 library 16 models 24 }
     "ReposePicture" Picture 64 {
         struct_size 0 width 4 height 8 depth 12 channels 16 space 20
         pixels 24 pixels_size 32 stride 40 icc 48 icc_size 56

@@ -9,6 +9,7 @@ pub mod root;
 pub use error::{Error, ErrorKind};
 pub use host::{
     Channels, Depth, Engine, EraseRequest, Job, Layer, LearnRequest, Options, Picture, Pin, Plugin,
-    Preview, Refine, ReposeRequest, Role, SelectionRef, Space, State, Status, TextOptions,
+    Precision, Preview, Refine, ReposeRequest, Role, SelectionRef, Space, State, Status,
+    TextOptions,
 };
 pub use library::LoadError;

@@ -14,7 +14,7 @@ use std::error::Error;
 use std::time::{Duration, Instant};
 
 use candle_core::{DType, Device, Tensor, Var};
-use repose::kernels::{self, Frozen, reference};
+use repose::kernels::{self, Frozen, Precision, reference};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 type Run = Box<dyn Fn(&[Tensor]) -> candle_core::Result<Tensor> + Send + Sync>;
@@ -124,7 +124,9 @@ fn cases() -> Result<Vec<Case>> {
             name: format!("attention {b}x{heads}x{n}x{m}x{d}"),
             work: work(&[2, b, heads, n, m, d]),
             inputs: vec![q?, k?, v?],
-            fast: Box::new(move |x| kernels::attention(&x[0], &x[1], &x[2], scale, None, false)),
+            fast: Box::new(move |x| {
+                kernels::attention(&x[0], &x[1], &x[2], scale, None, false, Precision::F32)
+            }),
             plain: Box::new(move |x| reference::attention(&x[0], &x[1], &x[2], scale, None, false)),
         });
     }

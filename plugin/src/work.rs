@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::canvas::{Layer, Raster, Role, SelectionDepth, mask_to_bytes};
 use crate::engine::stable_diffusion::Cache;
+use crate::engine::stable_diffusion::weights::Options;
 use crate::models::Models;
 use crate::outcome::Outcome;
 use crate::progress::Progress;
@@ -58,11 +59,11 @@ pub struct Worker {
 
 impl Worker {
     /// `library`: folder of the subject library, `None` for the user's own. `models`: the user's text models. `threads`: 0
-    /// for one per core.
-    pub fn new(library: Option<PathBuf>, models: Models, threads: usize) -> Self {
+    /// for one per core. `options`: how text models are opened.
+    pub fn new(library: Option<PathBuf>, models: Models, threads: usize, options: Options) -> Self {
         Self {
             library,
-            models: Cache::new(models),
+            models: Cache::new(models, options),
             threads,
             pool: None,
         }

@@ -122,7 +122,7 @@ impl RawEngine {
             struct_size: size_of::<abi::EngineOptions>() as u32,
             threads: 1,
             queue: 0,
-            reserved: 0,
+            precision: 0,
             library: path.as_ptr(),
             models: ptr::null(),
         };

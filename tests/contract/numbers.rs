@@ -161,3 +161,22 @@ fn any_numbers_at_all() {
         .unwrap();
     assert!(taken.get() > 100, "only {taken:?} were taken");
 }
+
+#[test]
+fn a_precision_is_one_of_those_there_are() {
+    let api = support::plugin().api();
+    for (precision, expected) in [(0, 0), (1, 0), (2, abi::CALLER)] {
+        let options = abi::EngineOptions {
+            struct_size: size_of::<abi::EngineOptions>() as u32,
+            threads: 1,
+            queue: 0,
+            precision,
+            library: std::ptr::null(),
+            models: std::ptr::null(),
+        };
+        let mut engine = std::ptr::null_mut();
+        let code = unsafe { (api.engine_open)(&options, &mut engine, std::ptr::null_mut()) };
+        assert_eq!(code, expected);
+        unsafe { (api.engine_close)(engine) };
+    }
+}

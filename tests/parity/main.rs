@@ -53,6 +53,15 @@ fn u_nets_and_their_attention_maps_equal() {
 }
 
 #[test]
+fn u_nets_in_bf16_are_no_further_off_than_the_reference_in_bf16() {
+    for family in FAMILIES {
+        let goldens = goldens(family);
+        let layout = Layout::of(&goldens)[0];
+        assert_equal(family, networks::half(&goldens, layout));
+    }
+}
+
+#[test]
 fn attention_to_a_reference_equals() {
     for family in FAMILIES {
         let (goldens, model) = open(family);

@@ -23,7 +23,7 @@ pub fn engine() -> (Engine, tempfile::TempDir) {
         library: Some(folder.path().to_owned()),
         models: Some(folder.path().join("models")),
         threads: 1,
-        queue: 0,
+        ..Options::default()
     };
     (plugin().open(&options).unwrap(), folder)
 }

@@ -22,7 +22,7 @@ class ReposeBytes(ctypes.Structure):
 
 
 class ReposeEngineOptions(ctypes.Structure):
-    _fields_ = [("struct_size", c_uint32), ("threads", c_uint32), ("queue", c_uint32), ("reserved", c_uint32),
+    _fields_ = [("struct_size", c_uint32), ("threads", c_uint32), ("queue", c_uint32), ("precision", c_uint32),
                 ("library", c_char_p), ("models", c_char_p)]
 
 

@@ -10,7 +10,7 @@ use std::ptr::{self, NonNull};
 
 use super::Job;
 use super::types::{
-    EraseRequest, LearnRequest, Picture, ReposeRequest, SelectionRef, Space, TextOptions,
+    EraseRequest, LearnRequest, Picture, Precision, ReposeRequest, SelectionRef, Space, TextOptions,
 };
 use crate::library::{self, LoadError};
 use crate::{Error, ErrorKind, abi};
@@ -34,6 +34,8 @@ pub struct Options {
     pub threads: u32,
     /// Jobs that may wait, at most 1024; 0: 16.
     pub queue: u32,
+    /// How exactly text models compute on the CPU.
+    pub precision: Precision,
 }
 
 /// One background thread with its queue. Dropping it cancels its jobs and waits for the step at work.
@@ -111,7 +113,7 @@ impl Plugin {
             struct_size: size_of::<abi::EngineOptions>() as u32,
             threads: options.threads,
             queue: options.queue,
-            reserved: 0,
+            precision: options.precision.number(),
             library: text_pointer(folder.as_ref()),
             models: text_pointer(models.as_ref()),
         };

@@ -9,6 +9,6 @@ mod types;
 pub use engine::{Engine, Options, Plugin};
 pub use job::Job;
 pub use types::{
-    Channels, Depth, EraseRequest, Layer, LearnRequest, Picture, Pin, Preview, Refine,
+    Channels, Depth, EraseRequest, Layer, LearnRequest, Picture, Pin, Precision, Preview, Refine,
     ReposeRequest, Role, SelectionRef, Space, State, Status, TextOptions,
 };

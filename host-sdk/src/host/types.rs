@@ -85,6 +85,19 @@ numbers! {
 }
 
 numbers! {
+    /// How exactly text models compute on the CPU.
+    #[derive(Default)]
+    Precision {
+        /// In single precision.
+        #[default]
+        F32 = PRECISION_F32,
+        /// Their products are rounded to bfloat16 where the CPU has instructions for it (AMX, AVX512-BF16), which is faster;
+        /// elsewhere as `F32`.
+        Bf16 = PRECISION_BF16,
+    }
+}
+
+numbers! {
     /// Where a job is.
     State {
         /// It waits for its turn.

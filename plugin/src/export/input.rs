@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use repose_host::abi;
 
 use crate::canvas::{Raster, Selection};
+use crate::kernels::Precision;
 use crate::request::{Erase, Learn, Pin, Pixels, Placement, Refine, Repose, Samples, Words};
 use crate::subject::Consent;
 use crate::{Error, Result};
@@ -382,6 +383,17 @@ fn flag(value: u32, what: &str) -> Result<bool> {
         0 => Ok(false),
         1 => Ok(true),
         other => Err(Error::caller(format!("{what} is 0 or 1, not {other}"))),
+    }
+}
+
+/// What text models' products are rounded to: a CPU without instructions for bfloat16 computes as before.
+pub(super) fn precision(value: u32) -> Result<Precision> {
+    match value {
+        abi::PRECISION_F32 => Ok(Precision::F32),
+        abi::PRECISION_BF16 => Ok(Precision::fastest()),
+        other => Err(Error::caller(format!(
+            "precision is 0 (f32) or 1 (bf16 where the CPU is faster at it), not {other}"
+        ))),
     }
 }
 

@@ -17,7 +17,9 @@ use std::sync::Arc;
 
 use repose_host::abi;
 
+use crate::engine::stable_diffusion::weights::Options;
 use crate::job::{Job, Queue, guarded};
+use crate::kernels::Precision;
 use crate::models::{self, Models};
 use crate::request::Request;
 use crate::subject::Library;
@@ -64,15 +66,15 @@ unsafe extern "C" fn engine_open(
         output::check(engine, "engine")?;
         // SAFETY: null or a host's struct with its size in front.
         let options = unsafe { input::optional(options, "options") }?;
-        let (threads, queue, library, models) = match options {
-            None => (0, 0, None, None),
+        let (threads, queue, precision, library, models) = match options {
+            None => (0, 0, Precision::F32, None, None),
             Some(it) => {
-                input::reserved(it.reserved)?;
+                let precision = input::precision(it.precision)?;
                 // SAFETY: null or a NUL-terminated path of the host's.
                 let library = unsafe { input::path(it.library, "library") }?;
                 // SAFETY: as above.
                 let models = unsafe { input::path(it.models, "models") }?;
-                (it.threads, it.queue, library, models)
+                (it.threads, it.queue, precision, library, models)
             }
         };
         if threads > MAX_COUNT || queue > MAX_COUNT {
@@ -82,7 +84,12 @@ unsafe extern "C" fn engine_open(
         }
         let models = Models::of(models.as_deref());
         let queue = if queue == 0 { DEFAULT_QUEUE } else { queue };
-        let mut worker = Worker::new(library.clone(), models.clone(), threads as usize);
+        let options = Options {
+            precision,
+            ..Options::default()
+        };
+        let threads = threads as usize;
+        let mut worker = Worker::new(library.clone(), models.clone(), threads, options);
         let queue = Queue::start(queue as usize, move |request, progress| {
             worker.run(request, progress)
         })?;

@@ -7,6 +7,8 @@ use std::sync::{Arc, OnceLock};
 use candle_core::{DType, Device, Result, Tensor, bail};
 use half::{bf16, f16};
 
+use super::Precision;
+
 /// Where the bytes of weights live: a mapped file, or memory.
 pub type Bytes = Arc<dyn Source>;
 
@@ -29,6 +31,7 @@ pub struct Frozen {
     range: Range<usize>,
     dtype: DType,
     shape: Arc<[usize]>,
+    precision: Precision,
     placed: Arc<OnceLock<Tensor>>,
 }
 
@@ -79,6 +82,7 @@ impl Frozen {
             range,
             dtype,
             shape: shape.into(),
+            precision: Precision::default(),
             placed: Arc::default(),
         })
     }
@@ -107,12 +111,20 @@ impl Frozen {
     /// # Errors
     /// If it has another number of values.
     pub fn reshaped(&self, shape: &[usize]) -> Result<Self> {
-        Self::new(
-            Arc::clone(&self.bytes),
-            self.range.clone(),
-            self.dtype,
-            shape,
-        )
+        let (bytes, range) = (Arc::clone(&self.bytes), self.range.clone());
+        Ok(Self::new(bytes, range, self.dtype, shape)?.in_precision(self.precision))
+    }
+
+    /// The same weight, whose products with many rows or pixels are computed to this precision. Gradients and products with
+    /// few are always `f32`.
+    pub fn in_precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
+        self
+    }
+
+    /// See [`in_precision`](Self::in_precision).
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// Tells that these values are not needed for a while.

@@ -4,13 +4,14 @@
 use candle_core::{DType, Result, Tensor, bail};
 use rayon::prelude::*;
 
+use super::bf16::{self, Instructions};
 use super::matrix::{Matrix, Shared};
 use super::op::{self, Kernel};
 use super::path::choose;
 use super::product::{self, Product};
 use super::scratch::Scratch;
 use super::weight::{PART, Weight};
-use super::{Frozen, reference};
+use super::{Frozen, Precision, reference};
 
 /// Rows of a tile where there are many.
 const ROWS: usize = 512;
@@ -89,6 +90,37 @@ impl Linear {
     }
 }
 
+impl Linear {
+    /// Forward in bfloat16.
+    fn halves(&self, instructions: Instructions, w: Weight<'_>, x: &[f32], y: &mut [f32]) {
+        let (n, k) = (self.n, self.k);
+        let (rows, pairs) = (x.len() / k, bf16::pairs(k));
+        let y = Shared::new(y);
+        let step = (PART / k).max(bf16::SIDE) / bf16::SIDE * bf16::SIDE;
+        let mut panels = Scratch::of(pairs * bf16::padded(step.min(n)));
+        for first in (0..n).step_by(step) {
+            let count = step.min(n - first);
+            let panels = &mut panels.pairs()[..pairs * bf16::padded(count)];
+            w.half_columns(first, count, panels);
+            tiles(rows, rayon::current_num_threads()).for_each(|(row, rows)| {
+                let mut left = Scratch::of(pairs * bf16::padded(rows));
+                bf16::rows(Matrix::new(&x[row * k..], rows, k, k), left.pairs());
+                bf16::Product {
+                    instructions,
+                    pairs,
+                    left: left.pairs(),
+                    right: panels,
+                    bias: self.bias.as_deref().map(|bias| &bias[first..]),
+                    add: false,
+                    // SAFETY: tasks have ranges of rows to themselves.
+                    to: unsafe { y.tile(row * n + first, rows, count, n) },
+                }
+                .run();
+            });
+        }
+    }
+}
+
 impl Kernel for Linear {
     const NAME: &'static str = "linear";
 
@@ -104,8 +136,13 @@ impl Kernel for Linear {
             return;
         }
         let w = Weight::new(self.w.values(), k);
-        let y = Shared::new(y);
         let threads = rayon::current_num_threads();
+        if let Precision::Bf16(instructions) = self.w.precision()
+            && rows >= MANY * threads
+        {
+            return self.halves(instructions, w, x, y);
+        }
+        let y = Shared::new(y);
         if rows >= MANY * threads {
             let step = panel_columns(k, n);
             let mut panels = Scratch::of(k * product::padded(step));

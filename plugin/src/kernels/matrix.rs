@@ -140,6 +140,11 @@ impl<'a> Shared<'a> {
 }
 
 impl<'a> Tile<'a> {
+    /// How many rows it has.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
     /// Values of a row.
     pub fn columns(&self) -> usize {
         self.columns

@@ -7,6 +7,7 @@
 
 mod activation;
 mod attention;
+mod bf16;
 mod conv;
 mod frozen;
 mod layout;
@@ -32,6 +33,7 @@ mod winograd;
 
 pub use activation::{geglu, gelu_erf, quick_gelu, silu};
 pub use attention::attention;
+pub use bf16::{Instructions, Precision};
 pub use conv::conv2d;
 pub use frozen::{Bytes, Frozen, Source, Values};
 pub use layout::{join, merge_heads, split_heads, transpose};

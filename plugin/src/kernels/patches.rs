@@ -34,6 +34,18 @@ pub struct Span {
     pub laid: usize,
 }
 
+impl Span {
+    /// The same pixels, at most `most` at a time.
+    pub fn parts(self, most: usize) -> impl Iterator<Item = Self> {
+        (0..self.count).step_by(most).map(move |start| Self {
+            pixel: self.pixel + start,
+            count: most.min(self.count - start),
+            laid: self.laid + start,
+            ..self
+        })
+    }
+}
+
 impl Geometry {
     /// Values of a patch.
     pub fn depth(&self) -> usize {

@@ -37,6 +37,18 @@ impl Scratch {
     }
 }
 
+impl Scratch {
+    /// The same memory as pairs of bfloat16.
+    pub fn pairs(&mut self) -> &mut [u32] {
+        bytemuck::cast_slice_mut(self)
+    }
+
+    /// The same memory as twice as many values of 16 bits.
+    pub fn halves(&mut self) -> &mut [u16] {
+        bytemuck::cast_slice_mut(self)
+    }
+}
+
 impl Drop for Scratch {
     fn drop(&mut self) {
         let buffer = std::mem::take(&mut self.buffer);

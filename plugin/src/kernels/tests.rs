@@ -5,9 +5,9 @@ use candle_core::{DType, Device, Result, Tensor};
 
 use super::testing::{agree, error, random};
 use super::{
-    Frozen, add, add_channels, attention, conv2d, geglu, gelu_erf, group_norm, join, layer_norm,
-    linear, linear_low_rank, merge_heads, quick_gelu, reference, silu, split_heads, transpose,
-    upsample_nearest_2x,
+    Frozen, Precision, add, add_channels, attention, conv2d, geglu, gelu_erf, group_norm, join,
+    layer_norm, linear, linear_low_rank, merge_heads, quick_gelu, reference, silu, split_heads,
+    transpose, upsample_nearest_2x,
 };
 
 const STORED: [DType; 3] = [DType::F32, DType::F16, DType::BF16];
@@ -202,7 +202,17 @@ fn attention_is_its_reference() -> Result<()> {
         agree(
             &[q, k, v],
             5e-6,
-            |x| attention(&x[0], &x[1], &x[2], scale, mask.as_ref(), causal),
+            |x| {
+                attention(
+                    &x[0],
+                    &x[1],
+                    &x[2],
+                    scale,
+                    mask.as_ref(),
+                    causal,
+                    Precision::F32,
+                )
+            },
             |x| reference::attention(&x[0], &x[1], &x[2], scale, mask.as_ref(), causal),
         )?;
     }
@@ -226,7 +236,7 @@ fn attention_to_nothing_is_nothing() -> Result<()> {
     let hidden = Tensor::full(f32::NEG_INFINITY, (1, 9), &Device::Cpu)?;
     let [q, k, v] = [q?, k?, v?].map(|t| candle_core::Var::from_tensor(&t));
     let (q, k, v) = (q?, k?, v?);
-    let y = attention(&q, &k, &v, 0.25, Some(&hidden), false)?;
+    let y = attention(&q, &k, &v, 0.25, Some(&hidden), false, Precision::F32)?;
     assert_eq!(y.abs()?.sum_all()?.to_scalar::<f32>()?, 0.0);
     let gradients = y.sum_all()?.backward()?;
     for input in [&q, &k, &v] {
@@ -241,7 +251,7 @@ fn attention_stands_large_scores() -> Result<()> {
     let q = (random(&[1, 1, 40, 16], 1)? * 100.0)?;
     let k = (random(&[1, 1, 300, 16], 2)? * 100.0)?;
     let v = random(&[1, 1, 300, 16], 3)?;
-    let found = attention(&q, &k, &v, 1.0, None, false)?;
+    let found = attention(&q, &k, &v, 1.0, None, false, Precision::F32)?;
     let wide = |t: &Tensor| t.to_dtype(DType::F64);
     let expected = reference::attention(&wide(&q)?, &wide(&k)?, &wide(&v)?, 1.0, None, false)?;
     // Scores of about 1e5 carry an error of about 1e-2 in f32 themselves.
@@ -383,8 +393,16 @@ fn strided_input_is_taken_as_it_is() -> Result<()> {
     )?;
     same(geglu(&turned)?, geglu(&straight)?)?;
     same(
-        attention(&turned, &turned, &turned, 0.3, None, false)?,
-        attention(&straight, &straight, &straight, 0.3, None, false)?,
+        attention(&turned, &turned, &turned, 0.3, None, false, Precision::F32)?,
+        attention(
+            &straight,
+            &straight,
+            &straight,
+            0.3,
+            None,
+            false,
+            Precision::F32,
+        )?,
     )?;
     same(
         upsample_nearest_2x(&turned)?,
@@ -416,13 +434,24 @@ fn what_does_not_fit_is_refused() -> Result<()> {
     assert!(geglu(&random(&[2, 3], 1)?).is_err());
     assert!(upsample_nearest_2x(&six).is_err());
     let mask = random(&[3, 5], 1)?;
-    assert!(attention(&x, &x, &x, 1.0, Some(&mask), false).is_err());
-    assert!(attention(&x, &x.narrow(2, 0, 3)?, &x, 1.0, None, false).is_err());
+    assert!(attention(&x, &x, &x, 1.0, Some(&mask), false, Precision::F32).is_err());
+    assert!(
+        attention(
+            &x,
+            &x.narrow(2, 0, 3)?,
+            &x,
+            1.0,
+            None,
+            false,
+            Precision::F32
+        )
+        .is_err()
+    );
     let short = x.narrow(2, 0, 3)?;
-    assert!(attention(&x, &short, &short, 1.0, None, true).is_err());
-    assert!(attention(&six, &x, &x, 1.0, None, false).is_err());
+    assert!(attention(&x, &short, &short, 1.0, None, true, Precision::F32).is_err());
+    assert!(attention(&six, &x, &x, 1.0, None, false, Precision::F32).is_err());
     let other = x.to_dtype(DType::F64)?;
-    assert!(attention(&x, &other, &x, 1.0, None, false).is_err());
+    assert!(attention(&x, &other, &x, 1.0, None, false, Precision::F32).is_err());
     Ok(())
 }
 
@@ -436,7 +465,7 @@ fn other_float_types_are_computed_too() -> Result<()> {
         let y = silu(&conv2d(&x, &w, None, 1, 1)?)?;
         assert_eq!(y.dtype(), dtype);
         assert!(error(&y, &full)? < tolerance, "{dtype:?}");
-        let y = attention(&x, &x, &x, 0.4, None, false)?;
+        let y = attention(&x, &x, &x, 0.4, None, false, Precision::F32)?;
         assert_eq!(y.dtype(), dtype);
     }
     Ok(())

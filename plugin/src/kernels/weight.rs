@@ -3,8 +3,10 @@
 use rayon::prelude::*;
 
 use super::Values;
+use super::bf16::{self, SIDE};
 use super::matrix::Matrix;
 use super::product;
+use super::scratch::Scratch;
 
 /// Values that are widened at once: 16 MiB of `f32`.
 pub const PART: usize = 1 << 22;
@@ -94,6 +96,32 @@ impl<'a> Weight<'a> {
                 self.values.widen(from, &mut line[..columns]);
                 line[columns..].fill(0.0);
             }
+        });
+    }
+
+    /// Rounds `count` rows from `start` on and lays them out as the left operand of [`bf16::Product`], by all threads. `to`
+    /// has room for whole blocks.
+    pub fn half_rows(self, start: usize, count: usize, to: &mut [u32]) {
+        let depth = self.columns;
+        let lines = to.par_chunks_exact_mut(bf16::pairs(depth)).enumerate();
+        lines.for_each(|(r, line)| {
+            if r >= count {
+                return line.fill(0);
+            }
+            let mut wide = Scratch::of(depth);
+            self.values.widen((start + r) * depth, &mut wide);
+            bf16::rows(Matrix::new(&wide, 1, depth, depth), line);
+        });
+    }
+
+    /// Rounds `count` rows from `start` on and lays them out as the columns of panels of [`bf16::Product`], by all threads.
+    pub fn half_columns(self, start: usize, count: usize, panels: &mut [u32]) {
+        let depth = self.columns;
+        let panels = panels.par_chunks_exact_mut(bf16::pairs(depth) * SIDE);
+        panels.enumerate().for_each(|(p, panel)| {
+            let first = p * SIDE;
+            let own = count.saturating_sub(first).min(SIDE);
+            bf16::columns(self.values, (start + first) * depth, (own, depth), panel);
         });
     }
 

@@ -165,17 +165,21 @@ impl Golden {
     pub fn check(&self, results: &BTreeMap<String, Tensor>) -> Result<Vec<Outcome>> {
         let mut outcomes = Vec::new();
         for key in &self.case.outputs {
-            let name = format!("{}.{key}", self.case.name);
             let result = results
                 .get(key)
-                .ok_or_else(|| format!("nothing was computed for {name}"))?;
-            outcomes.push(Outcome {
-                name,
-                error: distance(result, &self.get(key)?)?,
-                tolerance: self.case.tolerance,
-            });
+                .ok_or_else(|| format!("nothing was computed for {}.{key}", self.case.name))?;
+            outcomes.push(self.compare(key, result, self.case.tolerance)?);
         }
         Ok(outcomes)
+    }
+
+    /// Compares one result.
+    pub fn compare(&self, key: &str, result: &Tensor, tolerance: f64) -> Result<Outcome> {
+        Ok(Outcome {
+            name: format!("{}.{key}", self.case.name),
+            error: distance(result, &self.get(key)?)?,
+            tolerance,
+        })
     }
 }
 

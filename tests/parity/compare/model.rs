@@ -8,7 +8,7 @@ use repose::engine::stable_diffusion::clip::{Encoded, TextEncoder};
 use repose::engine::stable_diffusion::unet::{Added, Controls, Input, Seen, UNet};
 use repose::engine::stable_diffusion::vae::Vae;
 use repose::engine::stable_diffusion::weights::{Checkpoint, Options};
-use repose::kernels::Frozen;
+use repose::kernels::{Frozen, Precision};
 
 use super::golden::{Golden, Goldens, Result};
 
@@ -81,6 +81,11 @@ pub struct Context {
 
 impl Model {
     pub fn open(goldens: &Goldens, layout: Layout) -> Result<Self> {
+        Self::open_in(goldens, layout, Precision::F32)
+    }
+
+    /// With a U-Net whose products are computed to this precision.
+    pub fn open_in(goldens: &Goldens, layout: Layout, precision: Precision) -> Result<Self> {
         let checkpoint = checkpoint(goldens, layout)?;
         let device = Device::Cpu;
         let text = checkpoint
@@ -91,7 +96,7 @@ impl Model {
             text: text.collect::<repose::Result<_>>()?,
             unet: UNet::new(
                 &checkpoint.unet.config,
-                &checkpoint.unet.weights(&device),
+                &checkpoint.unet.weights(&device).in_precision(precision),
                 DType::F32,
             )?,
             vae: Vae::new(&checkpoint.vae.config, &checkpoint.vae.weights(&device))?,

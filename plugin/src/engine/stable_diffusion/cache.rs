@@ -15,14 +15,16 @@ use crate::{Error, Result};
 #[derive(Debug)]
 pub struct Cache {
     models: Models,
+    options: Options,
     loaded: Option<(PathBuf, Model)>,
 }
 
 impl Cache {
-    /// Nothing is read before a model is asked for.
-    pub fn new(models: Models) -> Self {
+    /// Models that are opened with `options`. Nothing is read before one is asked for.
+    pub fn new(models: Models, options: Options) -> Self {
         Self {
             models,
+            options,
             loaded: None,
         }
     }
@@ -42,7 +44,7 @@ impl Cache {
         let mut model = match kept {
             Some((_, model)) => model,
             None => {
-                let mut model = Model::open(&path, &Options::default(), &device())?;
+                let mut model = Model::open(&path, &self.options, &device())?;
                 let glance = self.models.taesd(model.family());
                 // A preview is worth no failure: without it, the picture's own colours show the latents.
                 model.set_glance(glance.and_then(|p| Taesd::open(&p, model.device()).ok()));

@@ -94,7 +94,10 @@ impl Model {
             .collect::<Result<Vec<_>>>()?;
         let unet = UNet::new(
             &checkpoint.unet.config,
-            &checkpoint.unet.weights(device),
+            &checkpoint
+                .unet
+                .weights(device)
+                .in_precision(checkpoint.precision),
             dtype,
         )?;
         let inpainting = match checkpoint.unet.config.in_channels {

@@ -7,17 +7,22 @@ use rayon::prelude::*;
 use super::super::matrix::{Matrix, Tile};
 use super::super::scratch::Scratch;
 use super::super::vector;
-use super::{FAINT, Inputs, Problem};
+use super::{FAINT, Inputs, Precision, Problem, half};
 
-/// Queries and keys of a tile.
+/// Queries of a tile.
 const QUERIES: usize = 256;
-const KEYS: usize = 256;
+/// Keys of a tile.
+pub const KEYS: usize = 256;
 
 /// Writes the result `y` and ln Σ exp(score) of each query, +∞ for one that sees nothing.
 pub fn run(p: &Problem, inputs: Inputs<'_>, y: &mut [f32], sums: &mut [f32]) {
     let (n, d) = (p.n, p.d);
     // Tiles of equal size, and enough of them.
     let heads = sums.len() / n;
+    let packed = match p.precision {
+        Precision::F32 => None,
+        Precision::Bf16(instructions) => Some(half::Packed::new(instructions, p, inputs, heads)),
+    };
     let wanted = (2 * rayon::current_num_threads()).div_ceil(heads);
     let step = n.div_ceil(n.div_ceil(QUERIES).max(wanted)).max(16);
     let heads = y.chunks_mut(n * d).zip(sums.chunks_mut(n)).enumerate();
@@ -29,14 +34,53 @@ pub fn run(p: &Problem, inputs: Inputs<'_>, y: &mut [f32], sums: &mut [f32]) {
         })
         .collect();
     tasks.into_par_iter().for_each(|(head, first, y, sums)| {
-        queries(p, inputs.head(head, p), p.mask(head), first, y, sums);
+        let operands = match &packed {
+            None => Operands::Whole(inputs.head(head, p), first),
+            Some(packed) => {
+                let q = &inputs.head(head, p).q[first * d..][..y.len()];
+                Operands::Half(packed.head(head, q))
+            }
+        };
+        queries(p, operands, p.mask(head), first, y, sums);
     });
+}
+
+/// What is multiplied for a tile of queries.
+enum Operands<'a> {
+    /// All values of the head, and the first query.
+    Whole(Inputs<'a>, usize),
+    Half(half::Head<'a>),
+}
+
+impl Operands<'_> {
+    /// Queries × keys `start..start + width`.
+    fn scores(&mut self, (start, width): (usize, usize), p: &Problem, mut scores: Tile<'_>) {
+        match self {
+            Self::Whole(inputs, first) => {
+                let q = Matrix::new(&inputs.q[*first * p.d..], scores.rows(), p.d, p.d);
+                let k = Matrix::new(&inputs.k[start * p.d..], width, p.d, p.d);
+                scores.multiply(q, k.transposed(), false);
+            }
+            Self::Half(head) => head.scores(start, scores),
+        }
+    }
+
+    /// Weights × values `start..start + width`, added to what `y` holds unless they are the first.
+    fn values(&mut self, start: usize, weights: Matrix<'_>, p: &Problem, mut y: Tile<'_>) {
+        match self {
+            Self::Whole(inputs, _) => {
+                let v = Matrix::new(&inputs.v[start * p.d..], weights.columns(), p.d, p.d);
+                y.multiply(weights, v, start > 0);
+            }
+            Self::Half(head) => head.values(start, weights, y),
+        }
+    }
 }
 
 /// The queries from `first` on.
 fn queries(
     p: &Problem,
-    inputs: Inputs<'_>,
+    mut operands: Operands<'_>,
     mask: Option<&[f32]>,
     first: usize,
     y: &mut [f32],
@@ -47,13 +91,11 @@ fn queries(
     let mut tops = [f32::NEG_INFINITY; QUERIES];
     let tops = &mut tops[..count];
     sums.fill(0.0);
-    let q = Matrix::new(&inputs.q[first * d..], count, d, d);
     let last = p.seen(first + count - 1, 0, p.m);
     for start in (0..last).step_by(KEYS) {
         let width = KEYS.min(last - start);
         let scores = &mut scores[..count * width];
-        let k = Matrix::new(&inputs.k[start * d..], width, d, d);
-        Tile::new(scores, width).multiply(q, k.transposed(), false);
+        operands.scores((start, width), p, Tile::new(scores, width));
         vector::run(Soften {
             p,
             first,
@@ -65,9 +107,8 @@ fn queries(
             sums,
             y,
         });
-        let v = Matrix::new(&inputs.v[start * d..], width, d, d);
         let weights = Matrix::new(scores, count, width, width);
-        Tile::new(y, d).multiply(weights, v, start > 0);
+        operands.values(start, weights, p, Tile::new(y, d));
     }
     for ((y, sum), top) in y.chunks_exact_mut(d).zip(sums).zip(tops) {
         if *sum == 0.0 {

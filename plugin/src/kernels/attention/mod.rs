@@ -3,19 +3,21 @@
 
 mod backward;
 mod forward;
+mod half;
 
 use std::sync::{Mutex, PoisonError};
 
 use candle_core::{CpuStorage, CustomOp3, DType, Device, Layout, Result, Shape, Tensor, bail};
 
 use super::path::choose;
-use super::{op, reference};
+use super::{Precision, op, reference};
 
 /// softmax(scale · q kᵀ + log_mask) v, for `q` `[batch, heads, n, d]`, `k` and `v` `[batch, heads, m, d]`.
 ///
 /// `log_mask`, `[batch, m]` or `[1, m]`, is added to the scores of every head and query: 0 leaves a key as it is, ln w
 /// weighs it by w, −∞ hides it (DreamTuner, arXiv 2312.13691, eq. 6). It gets no gradient. With `causal` (n = m), query i
-/// sees the keys up to i. A query that sees no key at all gets zeros.
+/// sees the keys up to i. A query that sees no key at all gets zeros. With `precision` below `f32`, what is multiplied is
+/// rounded, but not where attention is causal, and not for the gradient.
 ///
 /// # Errors
 /// If the shapes do not fit, or the device has no room.
@@ -26,6 +28,7 @@ pub fn attention(
     scale: f64,
     log_mask: Option<&Tensor>,
     causal: bool,
+    precision: Precision,
 ) -> Result<Tensor> {
     let &[batch, heads, n, d] = q.dims() else {
         bail!(
@@ -83,6 +86,10 @@ pub fn attention(
                 scale: scale as f32,
                 mask,
                 causal,
+                precision: match causal {
+                    true => Precision::F32,
+                    false => precision,
+                },
             };
             let sums = Mutex::default();
             q.apply_op3(&k, &v, Attention { problem, sums })
@@ -101,6 +108,7 @@ struct Problem {
     scale: f32,
     mask: Option<Vec<f32>>,
     causal: bool,
+    precision: Precision,
 }
 
 impl Problem {

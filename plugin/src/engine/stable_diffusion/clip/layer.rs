@@ -2,10 +2,11 @@
 
 use candle_core::Tensor;
 
+use crate::Result;
 use crate::engine::stable_diffusion::config::{ClipConfig, HiddenAct};
 use crate::engine::stable_diffusion::nn::{LayerNorm, Linear};
 use crate::engine::stable_diffusion::weights::Weights;
-use crate::{Result, kernels};
+use crate::kernels::{self, Precision};
 
 /// Causal self-attention and a feed-forward part, each on a normed input and added to it.
 #[derive(Debug)]
@@ -50,7 +51,7 @@ impl Layer {
         };
         let (q, k, v) = (split(&self.query)?, split(&self.key)?, split(&self.value)?);
         let scale = 1.0 / (q.dim(3)? as f64).sqrt();
-        let seen = kernels::attention(&q, &k, &v, scale, None, true)?;
+        let seen = kernels::attention(&q, &k, &v, scale, None, true, Precision::F32)?;
         let x = (x + self.out.forward(&kernels::merge_heads(&seen)?)?)?;
         let inner = self.fc1.forward(&self.norm2.forward(&x)?)?;
         let inner = match self.act {

@@ -3,9 +3,10 @@
 use candle_core::{DType, Tensor};
 
 use super::controls::{Features, Map, Pass};
+use crate::Result;
 use crate::engine::stable_diffusion::nn::{Linear, Slot, scores};
 use crate::engine::stable_diffusion::weights::Weights;
-use crate::{Result, kernels};
+use crate::kernels::{self, Precision};
 
 /// diffusers' `Attention` as transformers of U-Nets have it.
 #[derive(Debug)]
@@ -17,6 +18,7 @@ pub(super) struct Attention {
     out: Linear,
     heads: usize,
     upcast: bool,
+    precision: Precision,
     /// Whether it attends to the text.
     cross: bool,
 }
@@ -40,6 +42,7 @@ impl Attention {
             out: Linear::new(&weights.at("to_out.0"), channels, channels, true)?,
             heads,
             upcast,
+            precision: weights.precision(),
             cross: text.is_some(),
         })
     }
@@ -98,7 +101,7 @@ impl Attention {
         }
         let seen = match map {
             Some(seen) => seen,
-            None => kernels::attention(&q, &k, &v, scale, mask.as_ref(), false)?,
+            None => kernels::attention(&q, &k, &v, scale, mask.as_ref(), false, self.precision)?,
         };
         drop((q, k, v));
         self.out

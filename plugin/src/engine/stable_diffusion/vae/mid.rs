@@ -2,10 +2,11 @@
 
 use candle_core::Tensor;
 
+use crate::Result;
 use crate::engine::stable_diffusion::config::VaeConfig;
 use crate::engine::stable_diffusion::nn::{GroupNorm, Linear, Resnet};
 use crate::engine::stable_diffusion::weights::Weights;
-use crate::{Result, kernels};
+use crate::kernels::{self, Precision};
 
 /// Added to the variance in all norms of autoencoders.
 pub(super) const EPS: f64 = 1e-6;
@@ -85,7 +86,8 @@ impl Attention {
             |projection: &Linear| Ok::<_, crate::Error>(projection.forward(&tokens)?.unsqueeze(1)?);
         let (q, k, v) = (head(&self.query)?, head(&self.key)?, head(&self.value)?);
         let scale = 1.0 / (channels as f64).sqrt();
-        let seen = kernels::attention(&q, &k, &v, scale, None, false)?.squeeze(1)?;
+        let seen =
+            kernels::attention(&q, &k, &v, scale, None, false, Precision::F32)?.squeeze(1)?;
         let seen = kernels::transpose(&self.out.forward(&seen)?)?;
         Ok(kernels::add(
             &seen.reshape((batch, channels, height, width))?,

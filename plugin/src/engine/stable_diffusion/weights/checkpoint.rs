@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::super::config::{ClipConfig, PredictionType, SchedulerConfig, UNetConfig, VaeConfig};
 use super::{Weights, folder, hub, single, store};
-use crate::kernels::{Frozen, Values};
+use crate::kernels::{Frozen, Precision, Values};
 use crate::subject::hex;
 use crate::{Error, Result};
 
@@ -55,6 +55,9 @@ pub struct Options {
     /// A diffusers folder whose configurations hold for a single file, instead of what its shapes tell. The number of heads
     /// and of groups of a norm is in no shape: without this they are the published models'.
     pub config: Option<PathBuf>,
+    /// What the U-Net's products are rounded to on the CPU. The autoencoder and the text encoders always compute in `f32`: they
+    /// run once, and the autoencoder's errors are seen as they are.
+    pub precision: Precision,
 }
 
 /// One network: weights under diffusers' names, and how they are wired.
@@ -106,6 +109,8 @@ pub struct Checkpoint {
     pub zeros_for_empty: bool,
     /// Folders with `vocab.json` and `merges.txt`, one for each text encoder that has its own.
     pub tokenizers: Vec<Option<PathBuf>>,
+    /// See [`Options::precision`].
+    pub precision: Precision,
 }
 
 impl Checkpoint {

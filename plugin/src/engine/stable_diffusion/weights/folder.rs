@@ -72,6 +72,7 @@ pub fn open(folder: &Path, options: &Options) -> Result<Checkpoint> {
         scheduler: configs.scheduler,
         zeros_for_empty: configs.zeros_for_empty,
         tokenizers,
+        precision: options.precision,
     })
 }
 

@@ -26,7 +26,7 @@ use candle_core::{DType, Device, Tensor};
 pub use checkpoint::{Checkpoint, Family, Options, Part};
 
 use super::nn::Slot;
-use crate::kernels::Frozen;
+use crate::kernels::{Frozen, Precision};
 use crate::{Error, Result};
 
 /// The weights of one network under diffusers' state-dict names, seen from one module of it.
@@ -34,6 +34,7 @@ use crate::{Error, Result};
 pub struct Weights {
     network: Arc<Network>,
     path: String,
+    precision: Precision,
 }
 
 #[derive(Debug)]
@@ -60,7 +61,19 @@ impl Weights {
                 slots: Mutex::default(),
             }),
             path: String::new(),
+            precision: Precision::default(),
         }
+    }
+
+    /// The same weights, for a network whose products are computed to this precision on the CPU.
+    pub fn in_precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
+        self
+    }
+
+    /// See [`in_precision`](Self::in_precision).
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// The same weights, seen from a module inside this one.
@@ -68,6 +81,7 @@ impl Weights {
         Self {
             network: Arc::clone(&self.network),
             path: self.name(&module.to_string()),
+            precision: self.precision,
         }
     }
 
@@ -104,7 +118,7 @@ impl Weights {
                 found.shape()
             )));
         }
-        Ok(found.clone())
+        Ok(found.clone().in_precision(self.precision))
     }
 
     /// Tells that the network's weights are not needed for a while: mapped ones leave the process's memory until then.

@@ -152,6 +152,7 @@ pub fn from_store(store: &Store, options: &Options) -> Result<Checkpoint> {
         text_encoders: text,
         scheduler,
         zeros_for_empty: zeros.unwrap_or(family == Family::Sdxl),
+        precision: options.precision,
     })
 }
 

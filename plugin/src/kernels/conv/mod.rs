@@ -2,10 +2,12 @@
 //! patches (im2col), a bounded number of rows of the output at a time.
 #![allow(unsafe_code, reason = "threads fill their own tiles of one output")]
 
-use candle_core::{Result, Tensor, bail};
+mod half;
 
+use candle_core::{Result, Tensor, bail};
 use rayon::prelude::*;
 
+use super::bf16::{self, Instructions};
 use super::linear::{check_bias, parameters};
 use super::matrix::{Matrix, Shared};
 use super::op::{self, Kernel};
@@ -14,7 +16,7 @@ use super::path::choose;
 use super::scratch::Scratch;
 use super::weight::Weight;
 use super::winograd::Winograd;
-use super::{Frozen, reference};
+use super::{Frozen, Precision, reference};
 
 /// Values of patches that are laid out at once: 32 MiB.
 const PATCHES: usize = 1 << 23;
@@ -112,6 +114,16 @@ impl Conv2d {
         (fits && found.pays()).then_some(found)
     }
 
+    /// What multiplies bfloat16, where that is asked for and pays. Winograd's quarter of the multiplications in `f32` is
+    /// more than what vectors gain, and less than what matrix units do.
+    fn halves(&self, g: &Geometry, winograd: bool) -> Option<Instructions> {
+        let Precision::Bf16(instructions) = self.w.precision() else {
+            return None;
+        };
+        let wide = g.depth().is_multiple_of(2) && self.w.shape()[0] >= bf16::SIDE;
+        (wide && !(winograd && instructions == Instructions::Avx512)).then_some(instructions)
+    }
+
     /// Calls `run` with rows of the output, a part of one picture each, that are worked on together: so many that their
     /// patches stay within bounds.
     fn blocks(g: &Geometry, mut run: impl FnMut(usize, usize)) {
@@ -138,7 +150,11 @@ impl Kernel for Conv2d {
         if y.is_empty() {
             return;
         }
-        if let Some(winograd) = self.winograd(dims, false) {
+        let winograd = self.winograd(dims, false);
+        if let Some(instructions) = self.halves(&g, winograd.is_some()) {
+            return half::run(instructions, &self.w, self.bias.as_deref(), &g, (x, y));
+        }
+        if let Some(winograd) = winograd {
             return winograd.run(x, self.bias.as_deref(), y);
         }
         let w = Weight::new(self.w.values(), depth);
