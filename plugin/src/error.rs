@@ -94,6 +94,15 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// What CUDA, cuBLAS, cuDNN and Metal say when they have no memory left.
+const FULL: [&str; 5] = [
+    "out of memory",
+    "OUT_OF_MEMORY",
+    "ALLOC_FAILED",
+    "OutOfMemory",
+    "Failed to create metal resource",
+];
+
 impl From<candle_core::Error> for Error {
     /// candle fails where shapes or devices do not fit, which checks before it should have found: a bug, unless the
     /// device says that it is full.
@@ -101,7 +110,7 @@ impl From<candle_core::Error> for Error {
         let said = error.to_string();
         // With RUST_BACKTRACE set, a trace follows the sentence.
         let sentence = said.lines().next().unwrap_or_default();
-        if said.to_ascii_lowercase().contains("out of memory") {
+        if FULL.iter().any(|full| said.contains(full)) {
             Self::device(format!(
                 "the device has no memory left ({sentence}): close other programs, or select a smaller part"
             ))

@@ -10,13 +10,14 @@ mod path;
 mod plan;
 mod preview;
 mod region;
+mod room;
 mod sample;
 mod seam;
 mod turns;
 mod watch;
 
 use super::{Found, Posed, Work, asks_for_shape, locate, mask_depth};
-use crate::canvas::{Canvas, Grid, Image, Mask, Rect, Role, grow};
+use crate::canvas::{Canvas, Grid, Image, Layer, Mask, Rect, Role, grow};
 use crate::engine::patch::field::mix;
 use crate::engine::stable_diffusion::Cache;
 use crate::engine::stable_diffusion::model::{Model, Text};
@@ -68,17 +69,45 @@ pub fn run(
     let found = locate(&canvas, request, &subject)?;
     progress.stage("model")?;
     let model = models.open(plan.model.as_deref(), &plan.texts())?;
-    let scene = Scene::new(&canvas, request, &subject, &found, &plan, model, progress)?;
+    let texts = Texts::new(model, &plan)?;
+    let rough = match shaped || found.removal.is_none() {
+        true => Some(Rough::new(&canvas, request, &subject, &found, progress)?),
+        false => None,
+    };
+    let wanted = plan.side.unwrap_or(model.side());
+    let (layers, side) = room::within(wanted, |side| {
+        let scene = Scene::new(&canvas, &found, rough.as_ref(), &plan, model, side)?;
+        redraw(&canvas, request, &plan, &scene, &texts, progress)
+    })?;
     let mut outcome = Outcome {
+        layers,
         subject: Some(used),
         model: Some(model.reference()),
-        ..Outcome::default()
     };
-    let texts = Texts::new(model, &plan)?;
-    let mut watch = Watch::new(&scene, model, progress, request.candidates);
-    let latents = Latents::new(&scene, model, progress)?;
+    if side < wanted {
+        for layer in &mut outcome.layers {
+            // The only place where every host shows it.
+            layer.name += &format!(" (at {side} px: the device's memory was full)");
+        }
+    }
+    Ok(outcome)
+}
+
+/// Inverts, samples, decodes and matches colours: the layers.
+fn redraw(
+    canvas: &Canvas<'_>,
+    request: &Repose,
+    plan: &Plan,
+    scene: &Scene,
+    texts: &Texts<'_>,
+    progress: &Progress,
+) -> Result<Vec<Layer>> {
+    let model = texts.model;
+    let mut layers = Vec::new();
+    let mut watch = Watch::new(scene, model, progress, request.candidates);
+    let latents = Latents::new(scene, model, progress)?;
     watch.know(&latents.start)?;
-    let path = scene.path(&latents, &texts, request.seed, &mut watch)?;
+    let path = scene.path(&latents, texts, request.seed, &mut watch)?;
     for candidate in 0..request.candidates {
         progress.stage("sampling")?;
         watch.candidate(candidate);
@@ -121,7 +150,7 @@ pub fn run(
             _ => format!("{}, re-posed {}", request.subject, candidate + 1),
         };
         let rect = scene.frame.rect;
-        outcome.layers.push(canvas.layer(
+        layers.push(canvas.layer(
             &name,
             candidate,
             Role::Subject,
@@ -135,7 +164,7 @@ pub fn run(
             mask_depth(request),
         )?);
     }
-    Ok(outcome)
+    Ok(layers)
 }
 
 /// The part of the picture that is worked on, as it is and as it begins.
@@ -158,24 +187,17 @@ struct Scene {
 impl Scene {
     fn new(
         canvas: &Canvas<'_>,
-        request: &Repose,
-        subject: &Subject,
         found: &Found,
+        rough: Option<&Rough>,
         plan: &Plan,
         model: &Model,
-        progress: &Progress,
+        side: usize,
     ) -> Result<Self> {
-        let rough = match asks_for_shape(request) || found.removal.is_none() {
-            true => Some(Rough::new(canvas, request, subject, found, progress)?),
-            false => None,
-        };
         let all = canvas.bounds();
         let free = plan.word.is_none() || model.inpainting();
         let parts = [
             found.removal.clone(),
-            rough
-                .as_ref()
-                .map(|r| (r.posed.rect, r.posed.matte.clone())),
+            rough.map(|r| (r.posed.rect, r.posed.matte.clone())),
         ];
         let mut parts: Vec<(Rect, Mask)> = parts.into_iter().flatten().collect();
         if free && rough.is_none() {
@@ -191,11 +213,7 @@ impl Scene {
         let edit = edit.ok_or_else(|| {
             Error::caller("the new pose lies outside the picture: nothing is left to paint")
         })?;
-        let frame = Frame::around(
-            (all.width, all.height),
-            edit,
-            plan.side.unwrap_or(model.side()),
-        );
+        let frame = Frame::around((all.width, all.height), edit, side);
         let mut asked = Mask::new(frame.rect.width, frame.rect.height, 0.0);
         for (rect, mask) in &parts {
             let mask = mask.placed(*rect, frame.rect);
