@@ -52,6 +52,8 @@ pub struct Case {
     pub checkpointing: bool,
     /// What a pose does without; all of it: none.
     pub fewer: Fewer,
+    /// In bfloat16, where the CPU has instructions for it.
+    pub bf16: bool,
     /// Times that count. One more comes first, which reads the weights from the disk.
     pub steps: usize,
     pub threads: usize,

@@ -65,7 +65,7 @@ struct Words {
     /// A Python with diffusers and, for steps with gradients, peft.
     #[arg(long)]
     peer: Option<PathBuf>,
-    /// Measures the peer's step without gradients in bfloat16, too.
+    /// Measures steps without gradients in bfloat16, too; ours are in f32 where the CPU has no instructions for it.
     #[arg(long)]
     bf16: bool,
     /// stable-diffusion.cpp's command-line program. It reads CHECKPOINT.safetensors, which lies beside the folder.
@@ -119,6 +119,7 @@ fn main() -> Result<()> {
             batch: words.batch,
             checkpointing: words.checkpointing,
             fewer: words.fewer,
+            bf16: words.bf16,
             steps: words.steps,
             threads: words.threads,
         };
@@ -156,6 +157,7 @@ fn cases(words: &Words, checkpoint: &Path, first: bool) -> Result<Vec<Case>> {
         batch: words.batch,
         checkpointing: false,
         fewer: Fewer::default(),
+        bf16: false,
         steps: words.steps,
         threads: words.threads,
     };
@@ -173,7 +175,13 @@ fn cases(words: &Words, checkpoint: &Path, first: bool) -> Result<Vec<Case>> {
     let mut cases = Vec::new();
     for what in &words.what {
         match what {
-            What::Step => cases.push(step.clone()),
+            What::Step => {
+                cases.push(step.clone());
+                cases.extend(words.bf16.then(|| Case {
+                    bf16: true,
+                    ..step.clone()
+                }));
+            }
             What::Vae => cases.extend([task(Task::Encode), task(Task::Decode)]),
             _ if !first => {}
             What::Lora => cases.extend(both(Task::Lora)),

@@ -4,6 +4,7 @@ use candle_core::{Device, Tensor};
 use repose::engine::stable_diffusion::model::{Model, Text};
 use repose::engine::stable_diffusion::unet::Controls;
 use repose::engine::stable_diffusion::weights::Options;
+use repose::kernels::Precision;
 
 use crate::Result;
 use crate::case::{Case, Measured, Task};
@@ -11,7 +12,14 @@ use crate::case::{Case, Measured, Task};
 /// A step of the U-Net as guidance has it, or the autoencoder on one picture.
 pub fn run(case: &Case) -> Result<Measured> {
     let cpu = &Device::Cpu;
-    let model = Model::open(&case.checkpoint, &Options::default(), cpu)?;
+    let options = Options {
+        precision: match case.bf16 {
+            true => Precision::fastest(),
+            false => Precision::F32,
+        },
+        ..Options::default()
+    };
+    let model = Model::open(&case.checkpoint, &options, cpu)?;
     let (side, batch) = (case.side / 8, case.batch);
     let latents = |batch| Tensor::randn(0f32, 1.0, (batch, 4, side, side), cpu);
     match case.task {

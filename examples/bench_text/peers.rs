@@ -31,13 +31,11 @@ impl Who {
     pub fn does(&self, case: &Case) -> bool {
         match self {
             Self::Ours => true,
-            Self::Diffusers(_, dtype) => match case.task {
-                Task::Repose => false,
-                Task::Step => true,
-                _ => *dtype == "f32",
-            },
+            Self::Diffusers(_, dtype) => {
+                case.task != Task::Repose && case.bf16 == (*dtype == "bf16")
+            }
             // Guidance makes two passes of one sample of each step: a batch of two.
-            Self::SdCpp(_) => case.task == Task::Step && case.batch == 2,
+            Self::SdCpp(_) => case.task == Task::Step && case.batch == 2 && !case.bf16,
         }
     }
 
@@ -45,7 +43,8 @@ impl Who {
         match self {
             Self::Ours => {
                 let mut command = Command::new(env::current_exe()?);
-                told(command.arg(&case.checkpoint).args(case.words()))
+                command.arg(&case.checkpoint).args(case.words());
+                told(command.args(case.bf16.then_some("--bf16")))
             }
             Self::Diffusers(python, dtype) => {
                 let script = Path::new(env!("CARGO_MANIFEST_DIR"));

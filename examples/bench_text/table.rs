@@ -65,6 +65,9 @@ fn label(case: &Case) -> String {
     if case.checkpointing {
         label += ", gradient checkpointing";
     }
+    if case.bf16 {
+        label += " in bf16";
+    }
     for word in case.fewer.words() {
         label = label + " " + &word;
     }
