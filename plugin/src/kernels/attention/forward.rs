@@ -34,12 +34,11 @@ pub fn run(p: &Problem, inputs: Inputs<'_>, y: &mut [f32], sums: &mut [f32]) {
         })
         .collect();
     tasks.into_par_iter().for_each(|(head, first, y, sums)| {
+        let inputs = inputs.head(head, p);
+        let q = &inputs.q[first * d..][..y.len()];
         let operands = match &packed {
-            None => Operands::Whole(inputs.head(head, p), first),
-            Some(packed) => {
-                let q = &inputs.head(head, p).q[first * d..][..y.len()];
-                Operands::Half(packed.head(head, q))
-            }
+            None => Operands::Whole(Inputs { q, ..inputs }),
+            Some(packed) => Operands::Half(packed.head(head, q)),
         };
         queries(p, operands, p.mask(head), first, y, sums);
     });
@@ -47,8 +46,8 @@ pub fn run(p: &Problem, inputs: Inputs<'_>, y: &mut [f32], sums: &mut [f32]) {
 
 /// What is multiplied for a tile of queries.
 enum Operands<'a> {
-    /// All values of the head, and the first query.
-    Whole(Inputs<'a>, usize),
+    /// These queries, and the head's keys and values.
+    Whole(Inputs<'a>),
     Half(half::Head<'a>),
 }
 
@@ -56,8 +55,8 @@ impl Operands<'_> {
     /// Queries × keys `start..start + width`.
     fn scores(&mut self, (start, width): (usize, usize), p: &Problem, mut scores: Tile<'_>) {
         match self {
-            Self::Whole(inputs, first) => {
-                let q = Matrix::new(&inputs.q[*first * p.d..], scores.rows(), p.d, p.d);
+            Self::Whole(inputs) => {
+                let q = Matrix::new(inputs.q, scores.rows(), p.d, p.d);
                 let k = Matrix::new(&inputs.k[start * p.d..], width, p.d, p.d);
                 scores.multiply(q, k.transposed(), false);
             }
@@ -68,7 +67,7 @@ impl Operands<'_> {
     /// Weights × values `start..start + width`, added to what `y` holds unless they are the first.
     fn values(&mut self, start: usize, weights: Matrix<'_>, p: &Problem, mut y: Tile<'_>) {
         match self {
-            Self::Whole(inputs, _) => {
+            Self::Whole(inputs) => {
                 let v = Matrix::new(&inputs.v[start * p.d..], weights.columns(), p.d, p.d);
                 y.multiply(weights, v, start > 0);
             }

@@ -25,8 +25,8 @@ pub fn run(
     let weight = Weight::new(weight.values(), depth);
     let pairs = bf16::pairs(depth);
     let size = pairs * SIDE;
-    let mut planes = Scratch::of(Patches::room(g).div_ceil(2));
     let room = Patches::room(g);
+    let mut planes = Scratch::of(room.div_ceil(2));
     let patches = Patches::new(g, x, &mut planes.halves()[..room]);
     let step = (PART / depth).clamp(1, co);
     let mut weights = Scratch::of(bf16::padded(step) * pairs);
