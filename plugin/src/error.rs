@@ -94,13 +94,13 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// What CUDA, cuBLAS, cuDNN and Metal say when they have no memory left.
+/// What CUDA, cuBLAS, cuDNN and Metal say when they have no memory left, in small letters.
 const FULL: [&str; 5] = [
     "out of memory",
-    "OUT_OF_MEMORY",
-    "ALLOC_FAILED",
-    "OutOfMemory",
-    "Failed to create metal resource",
+    "out_of_memory",
+    "alloc_failed",
+    "outofmemory",
+    "failed to create metal resource",
 ];
 
 impl From<candle_core::Error> for Error {
@@ -110,7 +110,8 @@ impl From<candle_core::Error> for Error {
         let said = error.to_string();
         // With RUST_BACKTRACE set, a trace follows the sentence.
         let sentence = said.lines().next().unwrap_or_default();
-        if FULL.iter().any(|full| said.contains(full)) {
+        let small = said.to_ascii_lowercase();
+        if FULL.iter().any(|full| small.contains(full)) {
             Self::device(format!(
                 "the device has no memory left ({sentence}): close other programs, or select a smaller part"
             ))

@@ -70,15 +70,19 @@ impl Pose {
     }
 }
 
+/// Exchanges left and right, always or never: which leg or arm is in front.
+fn sides(random: &mut Random) -> impl Fn([Limb; 2]) -> [Limb; 2] + use<> {
+    let turn = random.chance(0.5);
+    move |[left, right]| match turn {
+        true => [right, left],
+        false => [left, right],
+    }
+}
+
 fn on_two_legs(action: Action, random: &mut Random) -> Pose {
     let hanging = [Limb::straight(0.05, 0.22); 2];
     let standing = [Limb::straight(0.0, 0.1); 2];
-    // Which leg or arm is in front.
-    let turn = random.chance(0.5);
-    let sides = |pair: [Limb; 2]| match turn {
-        true => [pair[1], pair[0]],
-        false => pair,
-    };
+    let sides = sides(random);
     let wave = |random: &mut Random| {
         let up = random.between(1.5, 2.0);
         Limb {
@@ -158,11 +162,7 @@ fn on_two_legs(action: Action, random: &mut Random) -> Pose {
 
 fn on_four_legs(action: Action, random: &mut Random) -> Pose {
     let standing = [Limb::straight(0.0, 0.06); 2];
-    let turn = random.chance(0.5);
-    let sides = |pair: [Limb; 2]| match turn {
-        true => [pair[1], pair[0]],
-        false => pair,
-    };
+    let sides = sides(random);
     let rest = Pose {
         arms: standing,
         legs: standing,

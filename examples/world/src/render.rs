@@ -1,5 +1,7 @@
 //! Pictures of shots.
 
+use std::ops::Range;
+
 use glam::Vec3;
 
 use crate::body::Part;
@@ -82,16 +84,18 @@ pub fn render(shot: &Shot, side: usize) -> Picture {
     }
 }
 
+/// The pixels between two places of the picture, of `side` from 0 to 1.
+fn span(least: f32, most: f32, side: usize) -> Range<usize> {
+    let first = (least * side as f32).floor().max(0.0) as usize;
+    first..((most * side as f32).ceil().max(0.0) as usize).min(side)
+}
+
 /// Enters a part wherever it is nearer than what is there.
 fn cover(part: &Part, index: usize, fine: usize, seen: &mut [Option<Seen>]) {
     let (low, high) = part.shape.bounds();
-    let span = |least: f32, most: f32| {
-        let first = (least * fine as f32).floor().max(0.0) as usize;
-        first..((most * fine as f32).ceil().max(0.0) as usize).min(fine)
-    };
-    for row in span(1.0 - high.y, 1.0 - low.y) {
+    for row in span(1.0 - high.y, 1.0 - low.y, fine) {
         let y = 1.0 - (row as f32 + 0.5) / fine as f32;
-        for column in span(low.x, high.x) {
+        for column in span(low.x, high.x, fine) {
             let x = (column as f32 + 0.5) / fine as f32;
             let Some(hit) = part.shape.at(x, y) else {
                 continue;
@@ -180,12 +184,8 @@ fn shadow(staged: &Staged, shot: &Shot, fine: usize) -> Vec<f32> {
         let reach = radius + soft;
         let rows = [a.1.min(b.1) - reach * flat, a.1.max(b.1) + reach * flat];
         let columns = [a.0.min(b.0) - reach, a.0.max(b.0) + reach];
-        let span = |least: f32, most: f32| {
-            let first = (least * side as f32).floor().max(0.0) as usize;
-            first..((most * side as f32).ceil().max(0.0) as usize).min(side)
-        };
-        for row in span(1.0 - rows[1], 1.0 - rows[0]) {
-            for column in span(columns[0], columns[1]) {
+        for row in span(1.0 - rows[1], 1.0 - rows[0], side) {
+            for column in span(columns[0], columns[1], side) {
                 let x = (column as f32 + 0.5) / side as f32;
                 let y = 1.0 - (row as f32 + 0.5) / side as f32;
                 let (dx, dy) = (b.0 - a.0, (b.1 - a.1) / flat);

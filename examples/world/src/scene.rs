@@ -14,7 +14,7 @@ pub struct Scene {
     pub horizon: f32,
     /// Determines all details.
     pub seed: u64,
-    /// Added to colours.
+    /// Factors of all colours.
     tint: Vec3,
     /// Where the light comes from, of length 1.
     pub light: Vec3,

@@ -169,24 +169,17 @@ impl Shot {
         let sizes = sizes(&self.subject);
         let bones = Skeleton::new(&self.subject, &sizes, &self.pose);
         let parts = body::parts(&self.subject, &sizes, &bones);
-        let lowest = |parts: &[Part]| {
-            parts
-                .iter()
-                .map(|p| p.shape.bounds().0.y)
-                .fold(f32::MAX, f32::min)
-        };
-        let ground = lowest(&parts) - self.pose.lift * 0.8;
-        let turn = Mat3::from_rotation_x(self.pitch) * Mat3::from_rotation_y(self.turn);
+        let lows = parts.iter().map(|p| p.shape.bounds().0.y);
+        let ground = lows.fold(f32::MAX, f32::min) - self.pose.lift * 0.8;
         // Seen from above, what is nearer is lower.
-        let moved = |by: Vec3| {
-            parts.iter().map(move |p| Part {
-                shape: p.shape.moved(turn, by),
-                ..*p
-            })
-        };
+        let turn = Mat3::from_rotation_x(self.pitch) * Mat3::from_rotation_y(self.turn);
         let middle = (bones.pelvis + bones.chest) / 2.0;
         let foot = turn * Vec3::new(middle.x, ground, middle.z);
-        let seen: Vec<Part> = moved(-foot).collect();
+        let moved = |p: Part| Part {
+            shape: p.shape.moved(turn, -foot),
+            ..p
+        };
+        let seen: Vec<Part> = parts.into_iter().map(moved).collect();
         let (low, high) = seen.iter().fold((Vec3::MAX, Vec3::MIN), |(low, high), p| {
             let (a, b) = p.shape.bounds();
             (low.min(a), high.max(b))

@@ -43,7 +43,7 @@ pub struct Build {
     pub ears: f32,
     /// Distance of the pattern's bands or spots.
     pub scale: f32,
-    /// Added to the colour's lightness and to its hue, in parts of both.
+    /// Factors of the colour's red, green and blue.
     pub tone: [f32; 3],
     /// 0: like cloth, 1: like lacquer.
     pub gloss: f32,

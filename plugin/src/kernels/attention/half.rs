@@ -35,14 +35,14 @@ impl Packed {
     /// Lays out what all heads attend to, by all threads.
     pub fn new(instructions: Instructions, p: &Problem, inputs: Inputs<'_>, heads: usize) -> Self {
         let (m, d) = (p.m, p.d);
-        let panel = bf16::pairs(d) * SIDE;
-        let mut keys = vec![0; heads * bf16::padded(m) / SIDE * panel];
-        let mut values = vec![0; heads * room(m, d)];
-        let each = keys.par_chunks_exact_mut(bf16::padded(m) / SIDE * panel);
-        let each = each.zip(values.par_chunks_exact_mut(room(m, d)));
+        let [each_keys, each_values] = rooms(m, d);
+        let mut keys = vec![0; heads * each_keys];
+        let mut values = vec![0; heads * each_values];
+        let each = keys.par_chunks_exact_mut(each_keys);
+        let each = each.zip(values.par_chunks_exact_mut(each_values));
         each.enumerate().for_each(|(head, (keys, values))| {
             let inputs = inputs.head(head, p);
-            for (n, panel) in keys.chunks_exact_mut(panel).enumerate() {
+            for (n, panel) in keys.chunks_exact_mut(bf16::pairs(d) * SIDE).enumerate() {
                 let count = SIDE.min(m - n * SIDE);
                 bf16::columns(Values::F32(inputs.k), n * SIDE * d, (count, d), panel);
             }
@@ -64,8 +64,7 @@ impl Packed {
     /// One head, for the queries `q`.
     pub fn head(&self, index: usize, q: &[f32]) -> Head<'_> {
         let (m, d) = self.sizes;
-        let keys = bf16::padded(m) * bf16::pairs(d);
-        let values = room(m, d);
+        let [keys, values] = rooms(m, d);
         let count = q.len() / d;
         let mut queries = Scratch::of(bf16::padded(count) * bf16::pairs(d));
         bf16::rows(Matrix::new(q, count, d, d), queries.pairs());
@@ -79,9 +78,12 @@ impl Packed {
     }
 }
 
-/// Pairs of the values of a head.
-fn room(keys: usize, d: usize) -> usize {
-    bf16::pairs(keys) * bf16::padded(d)
+/// Pairs of the keys of a head, and of its values.
+fn rooms(keys: usize, d: usize) -> [usize; 2] {
+    [
+        bf16::padded(keys) * bf16::pairs(d),
+        bf16::pairs(keys) * bf16::padded(d),
+    ]
 }
 
 impl Head<'_> {

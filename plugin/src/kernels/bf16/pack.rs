@@ -10,7 +10,8 @@ use super::{SIDE, pairs};
 /// Values that are widened at once on the way to columns.
 const LINE: usize = 64;
 
-/// The nearest bfloat16, to even where two are as near; NaN stays NaN.
+/// The nearest bfloat16, to even where two are as near; NaN stays NaN. As half's own, which takes an eighth longer over rows
+/// of pairs.
 #[inline(always)]
 pub fn round(value: f32) -> u16 {
     let bits = value.to_bits();
@@ -101,12 +102,10 @@ impl WithSimd for Columns<'_, '_> {
     fn with_simd<S: Simd>(self, _: S) {
         let mut line = [0.0; LINE];
         for (n, block) in self.panel.chunks_mut(LINE / 2 * SIDE).enumerate() {
-            let own = self.depth.saturating_sub(n * LINE).min(LINE);
-            if self.count < SIDE || own == 0 {
+            // A panel is padded to half a line: each line of it begins with a value.
+            let own = (self.depth - n * LINE).min(LINE);
+            if self.count < SIDE {
                 block.fill(0);
-            }
-            if own == 0 {
-                continue;
             }
             line[own..].fill(0.0);
             for column in 0..self.count {

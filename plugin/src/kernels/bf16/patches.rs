@@ -60,19 +60,17 @@ impl<'a> Patches<'a> {
     }
 
     /// Pixels of a row of the output that follow each other: where their first patch begins, and their columns.
-    fn segments(&self, pixels: Span) -> Vec<(usize, usize, usize)> {
+    fn segments(&self, pixels: Span) -> impl Iterator<Item = (usize, usize, usize)> {
         let g = self.geometry;
         let [_, across] = padded(g);
         let picture = pixels.picture * g.channels * plane(g);
         let (first, end) = (pixels.pixel, pixels.pixel + pixels.count);
         let width = g.output[1];
-        (first / width..end.div_ceil(width))
-            .map(|row| {
-                let (from, to) = ((row * width).max(first), ((row + 1) * width).min(end));
-                let corner = row * g.stride * across + (from - row * width) * g.stride;
-                (picture + corner, from - first, to - first)
-            })
-            .collect()
+        (first / width..end.div_ceil(width)).map(move |row| {
+            let (from, to) = ((row * width).max(first), ((row + 1) * width).min(end));
+            let corner = row * g.stride * across + (from - row * width) * g.stride;
+            (picture + corner, from - first, to - first)
+        })
     }
 }
 

@@ -8,7 +8,7 @@ use super::super::matrix::Shared;
 use super::super::patches::{Geometry, Span};
 use super::super::scratch::Scratch;
 use super::super::weight::{PART, Weight};
-use super::Conv2d;
+use super::{Conv2d, tasks};
 
 /// Pixels of a task.
 const PIXELS: usize = 512;
@@ -43,17 +43,10 @@ pub fn run(
             let weights = &mut weights.pairs()[..bf16::padded(count) * pairs];
             weight.half_rows(first, count, weights);
             let weights = &*weights;
-            // With few spans, outputs are divided, too, so that no thread idles.
-            let blocks = count.div_ceil(SIDE);
-            let share = blocks.div_ceil(rayon::current_num_threads().div_ceil(spans.len()));
-            let tasks = spans.par_iter().enumerate();
-            let tasks = tasks.flat_map_iter(|(i, span)| {
-                let starts = (0..blocks).step_by(share);
-                starts.map(move |start| (i, *span, start))
-            });
-            tasks.for_each(|(i, span, start)| {
-                let panel: usize = spans[..i].iter().map(|s| s.count.div_ceil(SIDE)).sum();
-                let channels = (count - start * SIDE).min(share * SIDE);
+            let tasks = tasks(&spans, count.div_ceil(SIDE)).into_par_iter();
+            tasks.for_each(|(span, start, blocks)| {
+                let panel = panels.partition_point(|p| p.laid < span.laid);
+                let channels = (count - start * SIDE).min(blocks * SIDE);
                 let output = first + start * SIDE;
                 let offset = (span.picture * co + output) * plane + span.pixel;
                 // SAFETY: tasks have spans of pixels or ranges of channels to themselves.

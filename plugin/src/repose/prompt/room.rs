@@ -43,10 +43,11 @@ mod tests {
     use super::*;
 
     /// What candle says when CUDA, cuBLAS and Metal are out of memory.
-    const FULL: [&str; 3] = [
+    const FULL: [&str; 4] = [
         r#"DriverError(CUDA_ERROR_OUT_OF_MEMORY, "out of memory")"#,
         "CublasError(CUBLAS_STATUS_ALLOC_FAILED)",
         "Failed to create metal resource: Buffer",
+        "Out of memory",
     ];
 
     fn full(said: &str) -> Error {
