@@ -13,7 +13,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 use image::{Rgb, RgbImage, imageops};
 use rayon::prelude::*;
 use repose_world::random::mix;
-use repose_world::{Shot, Split, Style, render};
+use repose_world::{Picture, Shot, Split, Style, render};
+use serde_json::{Value, json};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -46,7 +47,8 @@ enum Command {
         #[arg(long)]
         drawing: bool,
     },
-    /// Writes pictures to stdout, one after another: u16 length of a caption, the caption, sRGB bytes in rows.
+    /// Writes pictures to stdout, one after another: a line of JSON with the caption and the truth, sRGB bytes in rows, and
+    /// the matte's bytes.
     Stream {
         /// Number of the first picture.
         #[arg(long, default_value_t = 0)]
@@ -63,6 +65,9 @@ enum Command {
         /// Captions that tell all.
         #[arg(long)]
         full: bool,
+        /// As drawings.
+        #[arg(long)]
+        drawing: bool,
     },
 }
 
@@ -95,10 +100,7 @@ fn main() -> Result<()> {
             drawing,
         } => {
             let shots = (0..u64::from(across * across)).map(|n| split.shot(seed + n));
-            let shots: Vec<Shot> = match drawing {
-                true => shots.map(|s| s.in_style(Style::Drawing)).collect(),
-                false => shots.collect(),
-            };
+            let shots: Vec<Shot> = shots.map(|s| s.in_style(style(drawing))).collect();
             sheet(&shots, across, side).save(out)?;
             for shot in shots {
                 println!("{}", shot.caption());
@@ -110,13 +112,21 @@ fn main() -> Result<()> {
             side,
             split,
             full,
+            drawing,
         } => {
             let mut to = BufWriter::new(io::stdout().lock());
             for first in (0..count).step_by(256) {
                 let numbers = from + first..from + count.min(first + 256);
                 let made: Vec<Vec<u8>> = numbers
                     .into_par_iter()
-                    .map(|number| record(&split.shot(number), number, side, full))
+                    .map(|number| {
+                        let shot = split.shot(number).in_style(style(drawing));
+                        let caption = match full {
+                            true => shot.caption(),
+                            false => shot.short_caption(number),
+                        };
+                        record(&shot, &caption, &render(&shot, side))
+                    })
                     .collect();
                 for record in made {
                     to.write_all(&record)?;
@@ -128,17 +138,40 @@ fn main() -> Result<()> {
     Ok(())
 }
 
+fn style(drawing: bool) -> Style {
+    match drawing {
+        true => Style::Drawing,
+        false => Style::Photo,
+    }
+}
+
 /// One picture of the stream.
-fn record(shot: &Shot, number: u64, side: usize, full: bool) -> Vec<u8> {
-    let caption = match full {
-        true => shot.caption(),
-        false => shot.short_caption(number),
-    };
-    let mut record = Vec::with_capacity(2 + caption.len() + 3 * side * side);
-    record.extend((caption.len() as u16).to_le_bytes());
-    record.extend(caption.bytes());
-    record.extend(render(shot, side).rgb.as_flattened());
+fn record(shot: &Shot, caption: &str, picture: &Picture) -> Vec<u8> {
+    let mut record = truth(shot, caption, picture).to_string().into_bytes();
+    record.push(b'\n');
+    record.extend(picture.rgb.as_flattened());
+    record.extend(&picture.matte);
     record
+}
+
+/// What is known of a picture. Joints: across and down as shares of the side, and whether nothing lies before them.
+fn truth(shot: &Shot, caption: &str, picture: &Picture) -> Value {
+    let subject = &shot.subject;
+    let side = picture.side as f32;
+    let joints = picture.joints.map(|([x, y], free)| json!([x / side, y / side, free]));
+    json!({
+        "caption": caption,
+        "kind": subject.kind.word(),
+        "colour": subject.colour.word(),
+        "second": subject.second.word(),
+        "pattern": subject.pattern.word(),
+        "accessory": subject.accessory.map(|(what, colour)| [what.word(), colour.word()]),
+        "mark": subject.mark.map(|(what, colour)| [what.word(), colour.word()]),
+        "action": shot.action.word(),
+        "view": shot.view.word(),
+        "place": shot.scene.place.word(),
+        "joints": joints,
+    })
 }
 
 fn sheet(shots: &[Shot], across: u32, side: usize) -> RgbImage {
