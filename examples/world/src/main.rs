@@ -13,7 +13,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use image::{Rgb, RgbImage, imageops};
 use rayon::prelude::*;
 use repose_world::random::mix;
-use repose_world::{Picture, Shot, Split, Style, render};
+use repose_world::{Picture, Shot, Split, Style, Subject, render};
 use serde_json::{Value, json};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -68,6 +68,9 @@ enum Command {
         /// As drawings.
         #[arg(long)]
         drawing: bool,
+        /// Two pictures of each subject, one after the other.
+        #[arg(long)]
+        pairs: bool,
     },
 }
 
@@ -82,9 +85,26 @@ enum Which {
 impl Which {
     /// The picture of a number; no two are the same, within a split or between them.
     fn shot(self, number: u64) -> Shot {
+        Shot::of(&self.subject(number), self.seed(number))
+    }
+
+    /// One of two pictures of the same subject.
+    fn twin(self, number: u64) -> Shot {
+        Shot::of(&self.subject(number / 2), self.seed(number))
+    }
+
+    fn subject(self, number: u64) -> Subject {
+        let split = match self {
+            Self::Train => Split::Train,
+            Self::HeldOut => Split::HeldOut,
+        };
+        Subject::new(self.seed(number), split)
+    }
+
+    fn seed(self, number: u64) -> u64 {
         match self {
-            Self::Train => Shot::any(mix(number), Split::Train),
-            Self::HeldOut => Shot::any(mix(!number), Split::HeldOut),
+            Self::Train => mix(number),
+            Self::HeldOut => mix(!number),
         }
     }
 }
@@ -113,6 +133,7 @@ fn main() -> Result<()> {
             split,
             full,
             drawing,
+            pairs,
         } => {
             let mut to = BufWriter::new(io::stdout().lock());
             for first in (0..count).step_by(256) {
@@ -120,7 +141,11 @@ fn main() -> Result<()> {
                 let made: Vec<Vec<u8>> = numbers
                     .into_par_iter()
                     .map(|number| {
-                        let shot = split.shot(number).in_style(style(drawing));
+                        let shot = match pairs {
+                            true => split.twin(number),
+                            false => split.shot(number),
+                        };
+                        let shot = shot.in_style(style(drawing));
                         let caption = match full {
                             true => shot.caption(),
                             false => shot.short_caption(number),
@@ -158,7 +183,9 @@ fn record(shot: &Shot, caption: &str, picture: &Picture) -> Vec<u8> {
 fn truth(shot: &Shot, caption: &str, picture: &Picture) -> Value {
     let subject = &shot.subject;
     let side = picture.side as f32;
-    let joints = picture.joints.map(|([x, y], free)| json!([x / side, y / side, free]));
+    let joints = picture
+        .joints
+        .map(|([x, y], free)| json!([x / side, y / side, free]));
     json!({
         "caption": caption,
         "kind": subject.kind.word(),

@@ -158,7 +158,7 @@ fn lit(shot: &Shot, staged: &Staged, seen: Seen, edge: bool) -> Vec3 {
 fn shadow(staged: &Staged, shot: &Shot, fine: usize) -> Vec<f32> {
     let side = fine / FINE;
     let mut dark = vec![0.0f32; side * side];
-    let [ground, slope] = staged.ground;
+    let (ground, slope) = (staged.foot.y, staged.slope);
     let light = shot.scene.light;
     for part in &staged.parts {
         let (from, to, radius) = match part.shape.solid {

@@ -42,6 +42,8 @@ pub struct Shot {
     share: f32,
     /// Middle of the subject across, and its feet from the bottom.
     place: [f32; 2],
+    /// Picture heights for a unit of the subject and where its foot stands, if not as place and share want it.
+    standing: Option<(f32, Vec3)>,
 }
 
 /// A subject, placed in the picture.
@@ -51,8 +53,10 @@ pub struct Staged {
     pub parts: Vec<Part>,
     /// Joints in the same, in the order of [`JOINTS`].
     pub joints: [Vec3; JOINTS.len()],
-    /// Height of the ground under it, and how far a step towards the camera goes down in the picture.
-    pub ground: [f32; 2],
+    /// The ground under it.
+    pub foot: Vec3,
+    /// How far a step towards the camera goes down in the picture.
+    pub slope: f32,
     /// Picture heights for a unit of the subject.
     pub scale: f32,
 }
@@ -81,12 +85,29 @@ impl Shot {
             pitch: random.between(0.08, 0.25),
             share: random.between(0.55, 0.75),
             place: [0.5 + random.about(0.09), random.between(0.07, 0.16)],
+            standing: None,
+        }
+    }
+
+    /// The same subject on the same spot before the same camera, doing something else; what that leaves open, `seed`
+    /// determines. It may reach out of the picture.
+    pub fn posed(&self, action: Action, seed: u64) -> Self {
+        let staged = self.staged();
+        Self {
+            pose: Pose::of(action, self.subject.kind, &mut Random::new(seed, 5)),
+            action,
+            standing: Some((staged.scale, staged.foot)),
+            ..self.clone()
         }
     }
 
     /// The picture of a seed.
     pub fn any(seed: u64, split: Split) -> Self {
-        let subject = Subject::new(seed, split);
+        Self::of(&Subject::new(seed, split), seed)
+    }
+
+    /// A subject somewhere, doing something: which, `seed` determines.
+    pub fn of(subject: &Subject, seed: u64) -> Self {
         let mut random = Random::new(seed, 3);
         let actions: Vec<Action> = Action::ALL
             .iter()
@@ -95,7 +116,7 @@ impl Shot {
             .collect();
         let (action, view) = (random.of(&actions), random.of(View::ALL));
         let place = random.of(Place::ALL);
-        Self::new(&subject, action, view, place, random.number())
+        Self::new(subject, action, view, place, random.number())
     }
 
     /// The same, drawn otherwise.
@@ -180,19 +201,7 @@ impl Shot {
             ..p
         };
         let seen: Vec<Part> = parts.into_iter().map(moved).collect();
-        let (low, high) = seen.iter().fold((Vec3::MAX, Vec3::MIN), |(low, high), p| {
-            let (a, b) = p.shape.bounds();
-            (low.min(a), high.max(b))
-        });
-        let size = (high - low).truncate();
-        // It must fit over its place, with some room at the edges.
-        let scale = (self.share / size.max_element())
-            .min((0.97 - self.place[1]) / high.y.max(1e-3))
-            .min(0.94 / size.x);
-        let across = (low.x + high.x) / 2.0 * scale;
-        let reach = size.x * scale / 2.0;
-        let x = self.place[0].clamp(0.02 + reach, (0.98 - reach).max(0.02 + reach));
-        let by = Vec3::new(x - across, self.place[1].max(0.02 - low.y * scale), 0.0);
+        let (scale, by) = self.standing.unwrap_or_else(|| self.stand(&seen));
         Staged {
             parts: seen
                 .into_iter()
@@ -204,8 +213,26 @@ impl Shot {
             joints: bones
                 .joints()
                 .map(|joint| (turn * joint - foot) * scale + by),
-            ground: [by.y, self.pitch.sin()],
+            foot: by,
+            slope: self.pitch.sin(),
             scale,
         }
+    }
+
+    /// How large parts about the foot are to be, and where it shall stand: over its place, with some room at the edges.
+    fn stand(&self, parts: &[Part]) -> (f32, Vec3) {
+        let (low, high) = parts.iter().fold((Vec3::MAX, Vec3::MIN), |(low, high), p| {
+            let (a, b) = p.shape.bounds();
+            (low.min(a), high.max(b))
+        });
+        let size = (high - low).truncate();
+        let scale = (self.share / size.max_element())
+            .min((0.97 - self.place[1]) / high.y.max(1e-3))
+            .min(0.94 / size.x);
+        let across = (low.x + high.x) / 2.0 * scale;
+        let reach = size.x * scale / 2.0;
+        let x = self.place[0].clamp(0.02 + reach, (0.98 - reach).max(0.02 + reach));
+        let y = self.place[1].max(0.02 - low.y * scale);
+        (scale, Vec3::new(x - across, y, 0.0))
     }
 }

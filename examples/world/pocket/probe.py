@@ -1,0 +1,146 @@
+"""The probe: reads off a picture of 64 x 64 what is in it, where the joints are, and who it is. `python probe.py OUT`."""
+
+import argparse
+import json
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from torch.nn import functional as F
+
+from common import DEVICE, Run, half, pictures, signed
+
+# What it tells apart, from the picture's truth; `None` where there is none.
+LISTS = ("kind", "colour", "pattern", "accessory", "mark", "action", "view", "place")
+JOINTS = 14
+IDENTITY = 64
+
+
+class Block(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x):
+        return x + self.second(F.relu(self.first(F.relu(x))))
+
+
+class Probe(nn.Module):
+    """Convolutions down to 4 x 4; from there classes and identity, and with what 16 x 16 still shows, maps of the joints."""
+
+    def __init__(self, sizes):
+        super().__init__()
+        self.begin = nn.Conv2d(3, 32, 3, 2, 1)
+        self.down = nn.ModuleList([nn.Conv2d(32, 64, 3, 2, 1), nn.Conv2d(64, 128, 3, 2, 1), nn.Conv2d(128, 192, 3, 2, 1)])
+        self.blocks = nn.ModuleList([Block(64), Block(128), Block(192)])
+        self.narrow = nn.Conv2d(192, 64, 1)
+        self.whole = nn.Linear(64 * 16, 256)
+        self.classes = nn.Linear(256, sum(sizes))
+        self.seen = nn.Linear(256, JOINTS)
+        self.identity = nn.Linear(256, IDENTITY)
+        self.context = nn.Conv2d(192, 64, 1)
+        self.mix = nn.Conv2d(64, 64, 3, padding=1)
+        self.maps = nn.Conv2d(64, JOINTS, 1)
+        self.sizes = sizes
+
+    def forward(self, picture):
+        """Logits of each list, joints as shares of the side [n, 14, 2], logits of their visibility, identity [n, 64] of
+        length 1."""
+        x = F.relu(self.begin(picture))
+        levels = []
+        for down, block in zip(self.down, self.blocks):
+            x = block(down(F.relu(x)))
+            levels.append(x)
+        whole = F.relu(self.whole(F.relu(self.narrow(F.relu(x))).flatten(1)))
+        context = F.interpolate(self.context(F.relu(x)), scale_factor=4, mode="nearest")
+        maps = self.maps(F.relu(self.mix(F.relu(levels[0] + context))))
+        shares = maps.flatten(2).softmax(2).view_as(maps)
+        centres = (torch.arange(16, device=maps.device) + 0.5) / 16
+        joints = torch.stack([(shares.sum(2) * centres).sum(2), (shares.sum(3) * centres).sum(2)], 2)
+        return self.classes(whole).split(self.sizes, 1), joints, self.seen(whole), F.normalize(self.identity(whole), dim=1)
+
+
+def words_of():
+    """The words of each list, in a fixed order, from many pictures' truths."""
+    truths = [t for t, _, _ in pictures(0, 4000, side=8)]
+    said = [{word(t, name) for t in truths} for name in LISTS]
+    return [sorted(one, key=lambda w: (w is not None, w or "")) for one in said]
+
+
+def word(truth, name):
+    value = truth[name]
+    return value[0] if isinstance(value, list) else value
+
+
+def targets(truths, lists):
+    told = [[one.index(word(t, name)) for name, one in zip(LISTS, lists)] for t in truths]
+    joints = torch.tensor([[j[:2] for j in t["joints"]] for t in truths], device=DEVICE)
+    seen = torch.tensor([[float(j[2]) for j in t["joints"]] for t in truths], device=DEVICE)
+    return torch.tensor(told, device=DEVICE), joints, seen
+
+
+def worn(picture, draw):
+    """As a decoder might have made it: softer, noisier."""
+    if draw.random() < 0.4:
+        picture = torch.lerp(picture, F.avg_pool2d(picture, 3, 1, 1, count_include_pad=False), draw.uniform(0, 1))
+    if draw.random() < 0.4:
+        picture = picture + draw.uniform(0, 0.1) * torch.randn_like(picture)
+    return picture
+
+
+def main():
+    words = argparse.ArgumentParser(description=__doc__)
+    words.add_argument("out", type=Path)
+    words.add_argument("--samples", type=int, default=300_000)
+    given = words.parse_args()
+    torch.manual_seed(0)
+    lists = words_of()
+    probe = Probe([len(one) for one in lists]).to(DEVICE, memory_format=torch.channels_last)
+    print(sum(p.numel() for p in probe.parameters()), "parameters", flush=True)
+
+    def batches(start, size=64):
+        draw = np.random.default_rng(start)
+        stream = pictures(start, 1 << 40, "--pairs", side=64)
+        while batch := list(islice(stream, size)):
+            yield worn(signed(np.stack([rgb for _, rgb, _ in batch])), draw), *targets([t for t, _, _ in batch], lists)
+
+    def judged(batch):
+        picture, told, joints, seen = batch
+        logits, found, free, identity = probe(picture)
+        right = [(one.argmax(1) == t).float().mean() for one, t in zip(logits, told.T)]
+        away = (found - joints).norm(dim=2)
+        # Of each pair the one is to be found among all others by its twin.
+        alike = identity @ identity.T / 0.1 - 1e4 * torch.eye(len(identity), device=identity.device)
+        twin = torch.arange(len(identity), device=identity.device) ^ 1
+        loss = sum(F.cross_entropy(one, t) for one, t in zip(logits, told.T))
+        loss = loss + 20 * (found - joints).abs().mean() + F.binary_cross_entropy_with_logits(free, seen)
+        loss = loss + F.cross_entropy(alike, twin)
+        figures = {f"{name}": r for name, r in zip(LISTS, right)}
+        return loss, figures | {"joint": away.mean(), "twin": (alike.argmax(1) == twin).float().mean()}
+
+    @torch.no_grad()
+    def save(run):
+        kept = {k: v.clone() for k, v in probe.state_dict().items()}
+        probe.load_state_dict(run.average.values)
+        stream = list(pictures(0, 2048, "--pairs", side=64, split="held-out"))
+        sums = {}
+        for first in range(0, len(stream), 64):
+            batch = stream[first : first + 64]
+            _, figures = judged((signed(np.stack([p for _, p, _ in batch])), *targets([t for t, _, _ in batch], lists)))
+            for key, value in figures.items():
+                sums[key] = sums.get(key, 0.0) + float(value) / (len(stream) / 64)
+        print("held out:", json.dumps({k: round(v, 4) for k, v in sums.items()}), flush=True)
+        meta = {"lists": json.dumps(dict(zip(LISTS, lists))), "held_out": json.dumps(sums)}
+        save_file(half(probe.state_dict()), given.out / "probe.safetensors", meta)
+        probe.load_state_dict(kept)
+
+    run = Run(given.out, probe, 1e-3)
+    run.train(batches(run.done), judged, given.samples, every=100, report=save)
+
+
+if __name__ == "__main__":
+    main()
