@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import os
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -24,7 +25,7 @@ def world():
 def pictures(start, count, *options, side=128, split="train"):
     """Yields (truth, u8 [side, side, 3], matte u8 [side, side]) of the pictures from number `start` on."""
     words = [world(), "stream", "--from", start, "--count", count, "--side", side, "--split", split, *options]
-    renderer = subprocess.Popen([str(w) for w in words], stdout=subprocess.PIPE)
+    renderer = subprocess.Popen([str(w) for w in words], stdout=subprocess.PIPE, start_new_session=True)
     try:
         for _ in range(count):
             truth = json.loads(renderer.stdout.readline())
@@ -161,10 +162,14 @@ class Run:
         self.rows = []
 
     def train(self, batches, loss_of, total, every=200, keep=600, report=None):
-        """Takes batches until `total` samples are done. `loss_of(batch)` gives the loss and a dictionary of figures."""
+        """Takes batches until `total` samples are done, or somebody asks for an end (Ctrl-C, SIGTERM). `loss_of(batch)`
+        gives the loss and a dictionary of figures."""
         sums, count, begun, saved = {}, 0, time.time(), time.time()
+        asked = []
+        for name in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(name, lambda *_: asked.append(True))
         for batch in batches:
-            if self.done >= total:
+            if self.done >= total or asked:
                 break
             loss, figures = loss_of(batch)
             loss.backward()
@@ -174,7 +179,7 @@ class Run:
             self.done += len(batch[0])
             count += 1
             for key, value in {"loss": loss.detach(), **figures}.items():
-                sums[key] = sums.get(key, 0.0) + float(value)
+                sums[key] = sums.get(key, 0.0) + value.detach().item()
             if count == every:
                 self.seconds += time.time() - begun
                 means = {k: v / count for k, v in sums.items()}

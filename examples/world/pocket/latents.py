@@ -11,14 +11,18 @@ from diffusers import AutoencoderKL
 from common import DEVICE, pictures, precision, signed
 from vae import CONFIG
 
+# Of a picture's latents.
+SIDE = 32
+
 
 def load(folder):
-    """Latents f16 [n, 4, 16, 16], mattes u8 [n, 16, 16], and captions."""
+    """Latents f16 [n, 4, 32, 32], mattes u8 [n, 32, 32], joints f32 [n, 14, 3] as the world tells them, and captions."""
     folder = Path(folder)
     lines = (folder / "captions.txt").read_text().splitlines()
-    latents = np.memmap(folder / "latents.f16", np.float16, "r").reshape(-1, 4, 16, 16)[: len(lines)]
-    mattes = np.memmap(folder / "mattes.u8", np.uint8, "r").reshape(-1, 16, 16)[: len(lines)]
-    return latents, mattes, lines
+    latents = np.memmap(folder / "latents.f16", np.float16, "r").reshape(-1, 4, SIDE, SIDE)[: len(lines)]
+    mattes = np.memmap(folder / "mattes.u8", np.uint8, "r").reshape(-1, SIDE, SIDE)[: len(lines)]
+    joints = np.memmap(folder / "joints.f32", np.float32, "r").reshape(-1, 14, 3)[: len(lines)]
+    return latents, mattes, joints, lines
 
 
 def main():
@@ -32,7 +36,7 @@ def main():
     given.out.mkdir(parents=True, exist_ok=True)
     lines = given.out / "captions.txt"
     done = len(lines.read_text().splitlines()) if lines.exists() else 0
-    files = {"latents.f16": 2048, "mattes.u8": 256}
+    files = {"latents.f16": 8 * SIDE**2, "mattes.u8": SIDE**2, "joints.f32": 168}
     for name, each in files.items():
         # What was written after the last whole batch is written again.
         with open(given.out / name, "ab") as file:
@@ -42,8 +46,9 @@ def main():
         rgb = np.stack([rgb for _, rgb, _ in batch])
         with torch.no_grad(), precision():
             mean = vae.encode(signed(rgb)).latent_dist.mean
-        matte = np.stack([m for _, _, m in batch]).reshape(-1, 16, 8, 16, 8).mean((2, 4))
-        made = (mean.float().cpu().numpy().astype(np.float16), matte.astype(np.uint8))
+        matte = np.stack([m for _, _, m in batch]).reshape(-1, SIDE, 128 // SIDE, SIDE, 128 // SIDE).mean((2, 4))
+        joints = np.array([truth["joints"] for truth, _, _ in batch], np.float32)
+        made = (mean.float().cpu().numpy().astype(np.float16), matte.astype(np.uint8), joints)
         for name, values in zip(files, made):
             with open(given.out / name, "ab") as file:
                 file.write(values.tobytes())

@@ -127,12 +127,17 @@ def main():
         kept = {k: v.clone() for k, v in probe.state_dict().items()}
         probe.load_state_dict(run.average.values)
         stream = list(pictures(0, 2048, "--pairs", side=64, split="held-out"))
-        sums = {}
+        sums, alike = {}, []
         for first in range(0, len(stream), 64):
             batch = stream[first : first + 64]
-            _, figures = judged((signed(np.stack([p for _, p, _ in batch])), *targets([t for t, _, _ in batch], lists)))
+            picture = signed(np.stack([p for _, p, _ in batch]))
+            _, figures = judged((picture, *targets([t for t, _, _ in batch], lists)))
             for key, value in figures.items():
                 sums[key] = sums.get(key, 0.0) + float(value) / (len(stream) / 64)
+            identity = probe(picture)[3]
+            alike += (identity[0::2] * identity[1::2]).sum(1).tolist()
+        # One in twenty true pairs is less alike.
+        sums["floor"] = float(np.quantile(alike, 0.05))
         print("held out:", json.dumps({k: round(v, 4) for k, v in sums.items()}), flush=True)
         meta = {"lists": json.dumps(dict(zip(LISTS, lists))), "held_out": json.dumps(sums)}
         save_file(half(probe.state_dict()), given.out / "probe.safetensors", meta)

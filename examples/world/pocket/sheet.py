@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers import AutoencoderKL
 from PIL import Image
 
 import unet as network
@@ -33,12 +33,13 @@ def main():
     words.add_argument("--across", type=int, default=6)
     words.add_argument("--guidance", type=float, default=5.0)
     words.add_argument("--seed", type=int, default=0)
+    words.add_argument("--side", type=int, default=network.SIDE)
     given = words.parse_args()
     vae = averaged(AutoencoderKL(**VAE), given.vae)
-    unet = averaged(network.UNet2DConditionModel(**network.CONFIG), given.unet)
+    unet = averaged(network.Student(), given.unet).unet
     scale = network.scaling(load(given.latents)[0])
     captions = [t["caption"] for t, _, _ in pictures(given.seed, given.across**2, side=8, split="held-out")]
-    latents = network.sample(unet, network.Encoder(given.text), captions, given.seed, guidance=given.guidance)
+    latents = network.sample(unet, network.Encoder(given.text), captions, given.seed, guidance=given.guidance, side=given.side)
     shown(vae.decode(latents / scale).sample, given.across).save(given.out)
     print("\n".join(captions))
 

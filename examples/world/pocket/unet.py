@@ -1,4 +1,5 @@
-"""The U-Net: learns from latents and captions. `python unet.py TEXT LATENTS OUT --samples N`."""
+"""The U-Net: learns from latents and captions. First from small ones, four of which take the time of one:
+`python unet.py TEXT LATENTS SMALL --side 16 --samples N`, then `python unet.py TEXT LATENTS OUT --begin SMALL --samples N`."""
 
 import argparse
 import random
@@ -7,18 +8,19 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
+from torch.nn.functional import avg_pool2d
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from captions import loosened
 from common import DEVICE, Run, precision
-from latents import load
+from latents import SIDE, load
 from text import tokens
 
 CONFIG = {
-    "sample_size": 16,
-    "block_out_channels": (64, 128, 192),
-    "down_block_types": ("CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
-    "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
+    "sample_size": SIDE,
+    "block_out_channels": (48, 64, 128, 192),
+    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
+    "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
     "layers_per_block": 1,
     "cross_attention_dim": 128,
     "attention_head_dim": 4,
@@ -55,23 +57,51 @@ class Encoder:
         return self.model(tokens(self.tokenizer, captions).to(DEVICE)).last_hidden_state
 
 
-def levels(schedule, draw, count):
-    """Timesteps. Latents of 16 x 16 are decided at less noise than those of 64 x 64 that the schedule was made for: log SNR
-    mostly around 0.3, normal with deviation 1.8; one in seven anywhere."""
+class Student(torch.nn.Module):
+    """The U-Net, and while it learns, what tells from its features where the subject and its joints are: features that know
+    a body's structure paint it sooner (as arXiv 2410.06940 found with another network's features)."""
+
+    def __init__(self):
+        super().__init__()
+        self.unet = UNet2DConditionModel(**CONFIG)
+        width = CONFIG["block_out_channels"][2]
+        self.maps = torch.nn.Sequential(torch.nn.Conv2d(width, 64, 1), torch.nn.SiLU(), torch.nn.Conv2d(64, 15, 1))
+        self.unet.up_blocks[1].register_forward_hook(self.keep)
+
+    def keep(self, block, inputs, output):
+        self.features = output
+
+    def forward(self, latents, times, states):
+        made = self.unet(latents, times, states).sample
+        return made, self.maps(self.features)
+
+
+def truth_maps(matte, joints):
+    """The matte and a bump of a place's size at each joint, at half the matte's size: [n, 15, s, s]."""
+    matte = avg_pool2d(matte, 2)
+    side = matte.shape[-1]
+    centres = (torch.arange(side, device=joints.device) + 0.5) / side
+    x, y = (torch.exp(-(((joints[..., n, None] - centres) * side) ** 2) / 2) for n in (0, 1))
+    return torch.cat([matte, y[..., :, None] * x[..., None, :]], 1)
+
+
+def levels(schedule, draw, count, side):
+    """Timesteps. Small latents are decided at less noise than those of 64 x 64 that the schedule was made for: log SNR
+    mostly around 0 for a side of 32, 0.7 for 16, normal with deviation 1.9; one in seven anywhere."""
     alphas = schedule.alphas_cumprod.numpy()
     snr = np.log(alphas / (1 - alphas))
-    chosen = np.searchsorted(-snr, -draw.normal(0.3, 1.8, count))
+    chosen = np.searchsorted(-snr, -draw.normal(np.log(32 / side), 1.9, count))
     anywhere = draw.integers(0, len(snr), count)
     return np.where(draw.random(count) < 1 / 7, anywhere, chosen.clip(0, len(snr) - 1))
 
 
 @torch.no_grad()
-def sample(unet, encode, captions, seed=0, steps=25, guidance=5.0):
+def sample(unet, encode, captions, seed=0, steps=25, guidance=5.0, side=SIDE):
     """Latents of captions, by DDIM with classifier-free guidance."""
     schedule = DDIMScheduler(**SCHEDULE)
     schedule.set_timesteps(steps)
     states = torch.cat([encode([""] * len(captions)), encode(captions)])
-    latents = torch.randn(len(captions), 4, 16, 16, generator=torch.Generator().manual_seed(seed)).to(DEVICE)
+    latents = torch.randn(len(captions), 4, side, side, generator=torch.Generator().manual_seed(seed)).to(DEVICE)
     for t in schedule.timesteps:
         without, told = unet(torch.cat([latents] * 2), t, states).sample.chunk(2)
         latents = schedule.step(without + guidance * (told - without), t, latents).prev_sample
@@ -84,16 +114,24 @@ def main():
     words.add_argument("latents")
     words.add_argument("out")
     words.add_argument("--samples", type=int, default=1_000_000)
-    words.add_argument("--batch", type=int, default=32)
+    words.add_argument("--side", type=int, default=SIDE, help="of latents; smaller ones are means of larger ones")
+    words.add_argument("--begin", type=Path, help="a run whose averages this one begins with")
+    words.add_argument("--batch", type=int, default=24)
     words.add_argument("--rate", type=float, default=2e-3)
+    words.add_argument("--compile", action="store_true", help="takes minutes, and an eighth off each step")
     given = words.parse_args()
     torch.manual_seed(0)
     encode = Encoder(given.text)
-    latents, mattes, captions = load(given.latents)
+    latents, mattes, joints, captions = load(given.latents)
     scale = scaling(latents)
     schedule = DDIMScheduler(**SCHEDULE)
-    unet = UNet2DConditionModel(**CONFIG).to(DEVICE, memory_format=torch.channels_last)
-    run = Run(given.out, unet, given.rate, decay=0.9995)
+    student = Student().to(DEVICE, memory_format=torch.channels_last)
+    if given.begin:
+        student.load_state_dict(torch.load(given.begin / "state.pt", map_location=DEVICE, weights_only=True)["average"])
+    run = Run(given.out, student, given.rate, decay=0.9995)
+    if given.compile:
+        student.compile()
+    torch.manual_seed(run.done)
     print(f"{len(captions)} pictures, latents times {scale:.4f}", flush=True)
 
     def batches():
@@ -104,22 +142,27 @@ def main():
             for first in range(0, len(order) - given.batch + 1, given.batch):
                 chosen = np.sort(order[first : first + given.batch])
                 told = ["" if draw.random() < 0.1 else loosened(captions[n], words) for n in chosen]
-                picture = torch.from_numpy(latents[chosen].astype(np.float32)).to(DEVICE) * scale
-                matte = torch.from_numpy(mattes[chosen].astype(np.float32)).to(DEVICE)[:, None] / 255
-                times = torch.from_numpy(levels(schedule, draw, given.batch)).to(DEVICE)
-                yield picture, matte, times, told
+                picture, matte = (
+                    avg_pool2d(torch.from_numpy(all_of[chosen].astype(np.float32)).to(DEVICE), SIDE // given.side)
+                    for all_of in (latents, mattes[:, None])
+                )
+                picture, matte = picture * scale, matte / 255
+                times = torch.from_numpy(levels(schedule, draw, given.batch, given.side)).to(DEVICE)
+                places = torch.from_numpy(joints[chosen, :, :2].copy()).to(DEVICE)
+                yield picture, matte, truth_maps(matte, places), times, told
 
     def loss_of(batch):
-        picture, matte, times, told = batch
+        picture, matte, maps, times, told = batch
         noise = torch.randn_like(picture)
         seen = schedule.add_noise(picture, noise, times).contiguous(memory_format=torch.channels_last)
         with precision():
-            made = unet(seen, times, encode(told)).sample.float()
-        error = (made - schedule.get_velocity(picture, noise, times)).square()
+            made, found = student(seen, times, encode(told))
+        error = (made.float() - schedule.get_velocity(picture, noise, times)).square()
         # The subject is a quarter of the picture, and what users look at.
         weight = 1 + 2 * matte
-        subject = ((error * matte).sum() / (4 * matte.sum())).detach()
-        return (error * weight).sum() / (4 * weight.sum()), {"whole": error.mean().detach(), "subject": subject}
+        structure = torch.nn.functional.binary_cross_entropy_with_logits(found.float(), maps)
+        figures = {"whole": error.mean(), "subject": (error * matte).sum() / (4 * matte.sum()), "structure": structure}
+        return (error * weight).sum() / (4 * weight.sum()) + structure, figures
 
     run.train(batches(), loss_of, given.samples, every=100)
 

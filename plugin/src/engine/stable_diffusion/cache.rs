@@ -45,7 +45,11 @@ impl Cache {
             Some((_, model)) => model,
             None => {
                 let mut model = Model::open(&path, &self.options, &device())?;
-                let glance = self.models.taesd(model.family());
+                // TAESD knows the latents of the published autoencoders, an eighth of the picture's size.
+                let glance = self
+                    .models
+                    .taesd(model.family())
+                    .filter(|_| model.factor() == 8);
                 // A preview is worth no failure: without it, the picture's own colours show the latents.
                 model.set_glance(glance.and_then(|p| Taesd::open(&p, model.device()).ok()));
                 model

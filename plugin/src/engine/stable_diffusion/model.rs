@@ -171,7 +171,12 @@ impl Model {
 
     /// Side in pixels of the pictures it was trained on.
     pub fn side(&self) -> usize {
-        self.unet.config().sample_size.at(0) * 8
+        self.unet.config().sample_size.at(0) * self.factor()
+    }
+
+    /// How many pixels a latent is wide.
+    pub fn factor(&self) -> usize {
+        self.vae.config().factor()
     }
 
     /// Encodes words: what the picture shall show, shall not show, and shows now. The first two get equal lengths. `word` are
@@ -273,7 +278,8 @@ impl Model {
     /// SDXL's pooled texts and sizes: the frame is a whole picture of its own.
     fn added(&self, latents: &Tensor, texts: &[&Text]) -> Result<Added> {
         let (_, _, height, width) = latents.dims4()?;
-        let size = ((width * 8) as u32, (height * 8) as u32);
+        let size = [width, height].map(|latents| (latents * self.factor()) as u32);
+        let size = (size[0], size[1]);
         let sizes = time_ids(size, (0, 0), size, &self.device)?;
         let pooled = texts
             .iter()
@@ -368,7 +374,7 @@ impl Model {
     /// Large pictures are encoded and decoded in tiles of the size that the model was trained at.
     fn tiling(&self) -> Tiling {
         Tiling {
-            side: (self.side() / 8).max(64),
+            side: self.unet.config().sample_size.at(0).max(64),
             ..Tiling::default()
         }
     }

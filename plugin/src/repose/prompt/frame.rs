@@ -9,8 +9,8 @@ use crate::{Error, Result};
 
 /// Share of the edit's longer side that the model sees around it.
 const CONTEXT: f32 = 0.5;
-/// Sides the model works on are multiples of this many pixels: one latent (8) times the three halvings of the largest
-/// U-Nets.
+/// Sides the model works on are multiples of this many pixels: one latent (8 at most) times the three halvings of the
+/// largest U-Nets.
 pub const GRID: usize = 64;
 
 /// A rectangle of the picture and the size that the model sees it at.
@@ -22,12 +22,14 @@ pub struct Frame {
     pub width: usize,
     /// The model's rows, a multiple of [`GRID`].
     pub height: usize,
+    /// How many pixels a latent is wide: 8 in all published models.
+    pub factor: usize,
 }
 
 impl Frame {
     /// The surroundings of `edit` in a picture of `size` (width, height), for a model whose longer side is about `side`
-    /// pixels. `edit` must lie inside the picture and not be empty.
-    pub fn around(size: (usize, usize), edit: Rect, side: usize) -> Self {
+    /// pixels, `factor` to a latent. `edit` must lie inside the picture and not be empty.
+    pub fn around(size: (usize, usize), edit: Rect, side: usize, factor: usize) -> Self {
         let side = (side / GRID).max(1) * GRID;
         let rect = context(size, edit, CONTEXT, side);
         let longer = rect.width.max(rect.height);
@@ -40,12 +42,13 @@ impl Frame {
             rect,
             width: scaled(rect.width),
             height: scaled(rect.height),
+            factor,
         }
     }
 
     /// Latents per row and rows of latents.
     pub fn latent(&self) -> (usize, usize) {
-        (self.width / 8, self.height / 8)
+        (self.width / self.factor, self.height / self.factor)
     }
 
     /// Pixels of [`rect`](Self::rect) as the model wants them: `[1, 3, height, width]`, -1 to 1. What lies outside the
@@ -163,7 +166,7 @@ mod tests {
                 height: 1 + (of.1 * (size.1 - 1 - edit.y) as f32) as usize,
                 ..edit
             };
-            let frame = Frame::around(size, edit, side);
+            let frame = Frame::around(size, edit, side, 8);
             let rect = frame.rect;
             prop_assert!(rect.x <= edit.x && rect.y <= edit.y);
             prop_assert!(rect.x + rect.width >= edit.x + edit.width && rect.x + rect.width <= size.0);
@@ -188,6 +191,7 @@ mod tests {
             },
             width: 128,
             height: 64,
+            factor: 8,
         };
         let image = Image::from_fn(128, 64, |x, y| [x as f32 / 127.0, y as f32 / 63.0, 0.25]);
         let tensor = frame.to_model(&image, &Device::Cpu)?;

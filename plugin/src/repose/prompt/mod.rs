@@ -213,7 +213,7 @@ impl Scene {
         let edit = edit.ok_or_else(|| {
             Error::caller("the new pose lies outside the picture: nothing is left to paint")
         })?;
-        let frame = Frame::around((all.width, all.height), edit, side);
+        let frame = Frame::around((all.width, all.height), edit, side, model.factor());
         let mut asked = Mask::new(frame.rect.width, frame.rect.height, 0.0);
         for (rect, mask) in &parts {
             let mask = mask.placed(*rect, frame.rect);

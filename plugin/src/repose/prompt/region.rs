@@ -130,6 +130,7 @@ mod tests {
             },
             width: 384,
             height: 256,
+            factor: 8,
         };
         Region::new(frame, disc(300, 200, (150.0, 100.0), 40.0))
     }

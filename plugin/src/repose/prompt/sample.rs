@@ -19,9 +19,9 @@ use crate::engine::stable_diffusion::unet::{
     Controls, Deep, DeepMemory, Features, Feed, Layer, Place, TextMemory,
 };
 
-/// The level whose cross-attention is read: two halvings below the latents, where words point best (Prompt-to-Prompt,
-/// arXiv 2208.01626, reads 16×16 of 64×64).
-const MAP_LEVEL: usize = 2;
+/// Places across of the cross-attention that is read, in pictures as large as the model was trained on: where words point
+/// best (Prompt-to-Prompt, arXiv 2208.01626, reads 16×16 of 64×64).
+const MAP: usize = 16;
 /// Share of fresh noise in what an edit starts from, where the rest is the inverted picture's: without it all candidates
 /// would be one.
 const FRESH: f64 = 0.3;
@@ -264,9 +264,11 @@ impl Run<'_> {
     fn watched(&self) -> BTreeSet<String> {
         let layers = self.model.unet().layers();
         let cross = || layers.iter().filter(|l| l.cross && l.place != Place::Mid);
-        let level = cross().map(|l| l.level).max().unwrap_or(0).min(MAP_LEVEL);
+        let latents = self.model.unet().config().sample_size.at(0);
+        let wanted = (latents / MAP).max(1).ilog2() as usize;
+        let level = cross().map(|l| l.level).min_by_key(|l| l.abs_diff(wanted));
         cross()
-            .filter(|l| l.level == level)
+            .filter(|l| Some(l.level) == level)
             .map(|l| l.name.clone())
             .collect()
     }

@@ -35,7 +35,7 @@ impl Bench {
             width: 64,
             height: 64,
         };
-        let frame = Frame::around((64, 64), all, 64);
+        let frame = Frame::around((64, 64), all, 64, 8);
         let subject = Grid::from_fn(64, 64, |x, y| f32::from(u8::from(x / 32 + y / 32 == 1)));
         let prompts = ["a disc rolling", "grey", "a disc"];
         Ok(Self {

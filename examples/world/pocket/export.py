@@ -1,0 +1,56 @@
+"""Writes the model as it ships, a diffusers folder in half precision: `python export.py VAE TEXT LATENTS UNET OUT`."""
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler
+from transformers import CLIPTextModel
+
+import unet as network
+from common import half
+from latents import load
+from vae import CONFIG as VAE
+
+
+def averaged(module, folder):
+    module.load_state_dict(torch.load(Path(folder) / "state.pt", map_location="cpu", weights_only=True)["average"])
+    return module
+
+
+def main():
+    words = argparse.ArgumentParser(description=__doc__)
+    for name in ("vae", "text", "latents", "unet", "out"):
+        words.add_argument(name, type=Path)
+    given = words.parse_args()
+    scale = network.scaling(load(given.latents)[0])
+    modules = {
+        "vae": averaged(AutoencoderKL(**VAE, scaling_factor=scale), given.vae),
+        "unet": averaged(network.Student(), given.unet).unet,
+        "text_encoder": CLIPTextModel.from_pretrained(given.text / "text_encoder"),
+    }
+    for name, module in modules.items():
+        module.load_state_dict(half(module.state_dict()))
+        module.half().save_pretrained(given.out / name)
+    DDIMScheduler(**network.SCHEDULE).save_pretrained(given.out / "scheduler")
+    shutil.copytree(given.text / "tokenizer", given.out / "tokenizer", dirs_exist_ok=True)
+    index = {
+        "_class_name": "StableDiffusionPipeline",
+        "feature_extractor": [None, None],
+        "requires_safety_checker": False,
+        "safety_checker": [None, None],
+        "scheduler": ["diffusers", "DDIMScheduler"],
+        "text_encoder": ["transformers", "CLIPTextModel"],
+        "tokenizer": ["transformers", "CLIPTokenizer"],
+        "unet": ["diffusers", "UNet2DConditionModel"],
+        "vae": ["diffusers", "AutoencoderKL"],
+    }
+    (given.out / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
+    size = sum(f.stat().st_size for f in given.out.rglob("*") if f.is_file())
+    print(f"{size / 1e6:.1f} MB; latents times {scale:.4f}")
+
+
+if __name__ == "__main__":
+    main()
