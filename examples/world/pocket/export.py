@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler
+from safetensors.torch import save_file
 from transformers import CLIPTextModel
 
 import unet as network
@@ -32,8 +33,10 @@ def main():
         "text_encoder": CLIPTextModel.from_pretrained(given.text / "text_encoder"),
     }
     for name, module in modules.items():
-        module.load_state_dict(half(module.state_dict()))
         module.half().save_pretrained(given.out / name)
+    # As published files have it, and what trainers of LoRAs expect.
+    weights = {f"text_model.{k.removeprefix('text_model.')}": v for k, v in half(modules["text_encoder"].state_dict()).items()}
+    save_file(weights, given.out / "text_encoder" / "model.safetensors", {"format": "pt"})
     DDIMScheduler(**network.SCHEDULE).save_pretrained(given.out / "scheduler")
     shutil.copytree(given.text / "tokenizer", given.out / "tokenizer", dirs_exist_ok=True)
     index = {
