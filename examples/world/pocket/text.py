@@ -6,7 +6,7 @@ import random
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from captions import FACTS, facts, loosened
@@ -21,7 +21,7 @@ MERGES = 500
 def tokenizer(folder, captions):
     """Learns byte pairs and writes them as CLIP's files: the bytes, the bytes that end words, what they merge to."""
     whole = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
-    split = pre_tokenizers.Split(__import__("tokenizers").Regex(WORDS), "removed", invert=True)
+    split = pre_tokenizers.Split(Regex(WORDS), "removed", invert=True)
     whole.pre_tokenizer = pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     whole.train_from_iterator(
