@@ -110,6 +110,14 @@ impl Model {
                 )));
             }
         };
+        // Frames are made for these.
+        let factor = checkpoint.vae.config.factor();
+        if factor > 8 {
+            return Err(Error::refused(format!(
+                "{}: its autoencoder makes one latent of {factor} pixels; Repose runs models of 8 and fewer",
+                checkpoint.name
+            )));
+        }
         let pace = Pace::of(&checkpoint.name, &checkpoint.scheduler);
         let schedule = match pace {
             Some(pace) => Schedule::new(&pace.schedule(&checkpoint.scheduler))?,
@@ -278,8 +286,8 @@ impl Model {
     /// SDXL's pooled texts and sizes: the frame is a whole picture of its own.
     fn added(&self, latents: &Tensor, texts: &[&Text]) -> Result<Added> {
         let (_, _, height, width) = latents.dims4()?;
-        let size = [width, height].map(|latents| (latents * self.factor()) as u32);
-        let size = (size[0], size[1]);
+        let pixels = |latents: usize| (latents * self.factor()) as u32;
+        let size = (pixels(width), pixels(height));
         let sizes = time_ids(size, (0, 0), size, &self.device)?;
         let pooled = texts
             .iter()
