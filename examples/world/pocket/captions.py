@@ -9,7 +9,7 @@ FACTS = ("kind", "colour", "pattern", "second", "accessory", "accessory colour",
 
 
 def loosened(caption, draw: random.Random):
-    """The caption, one time in three in other words: another opening, another order, another article."""
+    """The caption, one time in three in other words: another opening, another article, no comma."""
     if draw.random() > 0.33:
         return caption
     body = caption.removeprefix("a photo of ")
@@ -23,17 +23,13 @@ def loosened(caption, draw: random.Random):
 
 def facts(truth, caption):
     """For each of `FACTS` what the caption says of it, `None` where it says nothing."""
-    known = {key: truth[key] for key in ("kind", "colour", "action", "place")}
-    known["view"] = truth["view"]
-    known["pattern"] = truth["pattern"]
+    known = {key: truth[key] for key in ("kind", "colour", "pattern", "action", "view", "place")}
     known["second"] = truth["second"] if f"and {truth['second']} {truth['pattern']}" in caption else None
     for what in ("accessory", "mark"):
         thing, colour = truth[what] or (None, None)
         said = thing is not None and f"{colour} {thing}" in caption
         known[what], known[what + " colour"] = (thing, colour) if said else (None, None)
-    for key in ("view", "place"):
+    for key in ("pattern", "view", "place"):
         if known[key] not in caption:
             known[key] = None
-    if known["pattern"] not in caption:
-        known["pattern"] = None
     return [known[fact] for fact in FACTS]

@@ -197,6 +197,8 @@ class Run:
             report(self)
 
 
-def half(values):
-    """Weights as they are shipped."""
-    return {k: v.detach().to("cpu", torch.float16).contiguous() for k, v in values.items()}
+def averaged(module, folder):
+    """The module with the averaged weights of a run's folder."""
+    state = torch.load(Path(folder) / "state.pt", map_location=DEVICE, weights_only=True)
+    module.load_state_dict(state["average"])
+    return module.to(DEVICE).eval()

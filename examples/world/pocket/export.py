@@ -5,20 +5,14 @@ import json
 import shutil
 from pathlib import Path
 
-import torch
 from diffusers import AutoencoderKL, DDIMScheduler
 from safetensors.torch import save_file
 from transformers import CLIPTextModel
 
 import unet as network
-from common import half
+from common import averaged
 from latents import load
 from vae import CONFIG as VAE
-
-
-def averaged(module, folder):
-    module.load_state_dict(torch.load(Path(folder) / "state.pt", map_location="cpu", weights_only=True)["average"])
-    return module
 
 
 def main():
@@ -33,9 +27,10 @@ def main():
         "text_encoder": CLIPTextModel.from_pretrained(given.text / "text_encoder"),
     }
     for name, module in modules.items():
-        module.half().save_pretrained(given.out / name)
+        module.to("cpu").half().save_pretrained(given.out / name)
     # As published files have it, and what trainers of LoRAs expect.
-    weights = {f"text_model.{k.removeprefix('text_model.')}": v for k, v in half(modules["text_encoder"].state_dict()).items()}
+    weights = modules["text_encoder"].state_dict()
+    weights = {f"text_model.{k.removeprefix('text_model.')}": v for k, v in weights.items()}
     save_file(weights, given.out / "text_encoder" / "model.safetensors", {"format": "pt"})
     DDIMScheduler(**network.SCHEDULE).save_pretrained(given.out / "scheduler")
     shutil.copytree(given.text / "tokenizer", given.out / "tokenizer", dirs_exist_ok=True)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL
 
-from common import DEVICE, pictures, precision, signed
+from common import averaged, pictures, precision, signed
 from vae import CONFIG
 
 # Of a picture's latents.
@@ -31,8 +31,7 @@ def main():
     words.add_argument("out", type=Path)
     words.add_argument("--count", type=int, default=100_000)
     given = words.parse_args()
-    vae = AutoencoderKL(**CONFIG).to(DEVICE, memory_format=torch.channels_last)
-    vae.load_state_dict(torch.load(Path(given.vae) / "state.pt", map_location=DEVICE, weights_only=True)["average"])
+    vae = averaged(AutoencoderKL(**CONFIG), given.vae).to(memory_format=torch.channels_last)
     given.out.mkdir(parents=True, exist_ok=True)
     lines = given.out / "captions.txt"
     done = len(lines.read_text().splitlines()) if lines.exists() else 0

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional as F
 
-from common import DEVICE, Run, half, pictures, signed
+from common import DEVICE, Run, pictures, signed
 
 # What it tells apart, from the picture's truth; `None` where there is none.
 LISTS = ("kind", "colour", "pattern", "accessory", "mark", "action", "view", "place")
@@ -140,7 +140,8 @@ def main():
         sums["floor"] = float(np.quantile(alike, 0.05))
         print("held out:", json.dumps({k: round(v, 4) for k, v in sums.items()}), flush=True)
         meta = {"lists": json.dumps(dict(zip(LISTS, lists))), "held_out": json.dumps(sums)}
-        save_file(half(probe.state_dict()), given.out / "probe.safetensors", meta)
+        shipped = {k: v.to("cpu", torch.float16).contiguous() for k, v in probe.state_dict().items()}
+        save_file(shipped, given.out / "probe.safetensors", meta)
         probe.load_state_dict(kept)
 
     run = Run(given.out, probe, 1e-3)

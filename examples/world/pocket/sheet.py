@@ -1,21 +1,15 @@
 """A contact sheet of held-out captions: `python sheet.py VAE TEXT LATENTS UNET OUT.png`; prints the captions."""
 
 import argparse
-from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL
 from PIL import Image
 
 import unet as network
-from common import DEVICE, pictures
+from common import averaged, pictures
 from latents import load
 from vae import CONFIG as VAE
-
-
-def averaged(module, folder):
-    module.load_state_dict(torch.load(Path(folder) / "state.pt", map_location=DEVICE, weights_only=True)["average"])
-    return module.to(DEVICE).eval()
 
 
 def shown(pictures, across):

@@ -12,7 +12,7 @@ from torch.nn.functional import avg_pool2d
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from captions import loosened
-from common import DEVICE, Run, precision
+from common import DEVICE, Run, averaged, precision
 from latents import SIDE, load
 from text import tokens
 
@@ -127,7 +127,7 @@ def main():
     schedule = DDIMScheduler(**SCHEDULE)
     student = Student().to(DEVICE, memory_format=torch.channels_last)
     if given.begin:
-        student.load_state_dict(torch.load(given.begin / "state.pt", map_location=DEVICE, weights_only=True)["average"])
+        averaged(student, given.begin).train()
     run = Run(given.out, student, given.rate, decay=0.9995)
     if given.compile:
         student.compile()

@@ -34,8 +34,8 @@ def parts(start):
         for _, rgb, matte in four:
             covered = np.argwhere(matte)
             for n in range(4):
-                middle = random.choice(covered) if n < 2 else random.integers(32, 97, 2)
-                y, x = (middle - random.integers(8, 57, 2) if n < 2 else middle - 32).clip(0, 64)
+                corner = random.choice(covered) - random.integers(8, 57, 2) if n < 2 else random.integers(0, 65, 2)
+                y, x = corner.clip(0, 64)
                 way = -1 if random.random() < 0.5 else 1
                 made.append(rgb[y : y + 64, x : x + 64][:, ::way])
                 mattes.append(matte[y : y + 64, x : x + 64][:, ::way])

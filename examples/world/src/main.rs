@@ -85,20 +85,20 @@ enum Which {
 impl Which {
     /// The picture of a number; no two are the same, within a split or between them.
     fn shot(self, number: u64) -> Shot {
-        Shot::of(&self.subject(number), self.seed(number))
+        Shot::any(self.seed(number), self.split())
     }
 
     /// One of two pictures of the same subject.
     fn twin(self, number: u64) -> Shot {
-        Shot::of(&self.subject(number / 2), self.seed(number))
+        let subject = Subject::new(self.seed(number / 2), self.split());
+        Shot::of(&subject, self.seed(number))
     }
 
-    fn subject(self, number: u64) -> Subject {
-        let split = match self {
+    fn split(self) -> Split {
+        match self {
             Self::Train => Split::Train,
             Self::HeldOut => Split::HeldOut,
-        };
-        Subject::new(self.seed(number), split)
+        }
     }
 
     fn seed(self, number: u64) -> u64 {

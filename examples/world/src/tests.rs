@@ -98,6 +98,19 @@ fn a_subject_keeps_its_colours_from_shot_to_shot_and_moves_its_joints() {
 }
 
 #[test]
+fn another_pose_leaves_camera_and_place_as_they_are() {
+    let shot = Shot::any(11, Split::HeldOut);
+    let other = shot.posed(Action::Lie, 5);
+    let [before, after] = [&shot, &other].map(Shot::staged);
+    assert_eq!((before.foot, before.scale), (after.foot, after.scale));
+    assert_eq!(shot.subject, other.subject);
+    let [before, after] = [&shot, &other].map(|s| render(s, 96));
+    assert_ne!(before.joints, after.joints);
+    // The upper edge is neither covered nor in a shadow.
+    assert_eq!(before.rgb[..96], after.rgb[..96]);
+}
+
+#[test]
 fn a_drawing_is_of_the_same_subject_in_the_same_pose() {
     let shot = Shot::any(11, Split::HeldOut);
     let (photo, drawing) = (
