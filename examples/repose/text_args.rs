@@ -12,7 +12,7 @@ pub struct TextArgs {
     #[arg(long, value_name = "WORDS")]
     pub prompt: Option<String>,
     /// The text model: its name, a diffusers folder, a .safetensors file or ORG/NAME in the Hugging Face cache (see `repose
-    /// models list`) [default: the only one there is]
+    /// models list`), or `pocket`, which is built in and knows drawn toys alone [default: the only one there is]
     #[arg(long, value_name = "MODEL")]
     pub model: Option<String>,
     /// What must not be seen

@@ -136,8 +136,8 @@ def write(fam, rng, folder, single=True):
 class Networks:
     """The reference, in f32, as diffusers and transformers load it from the folder."""
 
-    def __init__(self, fam, folder):
-        root = Path(folder) / "checkpoint"
+    def __init__(self, fam, root):
+        root = Path(root)
         more = {"variant": fam.variant, "torch_dtype": torch.float32}
         self.unet = UNet2DConditionModel.from_pretrained(root / "unet", **more).eval()
         self.vae = AutoencoderKL.from_pretrained(root / "vae", **more).eval()

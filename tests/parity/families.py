@@ -4,7 +4,9 @@ Everything that decides how a network is wired (block types, layers per block, h
 which hidden state feeds the U-Net) is as in the published configurations; only widths and the vocabulary are small.
 """
 
+import json
 from dataclasses import dataclass, field
+from pathlib import Path
 
 # What the published scheduler_config.json files have in common.
 SCHEDULER = dict(
@@ -164,4 +166,20 @@ def family(name, width=8, vocab=400):
         scheduler=scheduler, scheduler_class=scheduler_class,
         variant="fp16" if base == "sd21" else None,
         old_vae_names=base == "sd15",
+    )
+
+
+def of(source):
+    """What a folder in diffusers' layout holds, of SD 1's kind."""
+    source = Path(source)
+
+    def read(name):
+        values = json.loads((source / name).read_text())
+        return {k: v for k, v in values.items() if not k.startswith("_")}
+
+    scheduler_class = json.loads((source / "scheduler/scheduler_config.json").read_text())["_class_name"]
+    return Family(
+        name=source.name, generation="sd1", unet=read("unet/config.json"), vae=read("vae/config.json"),
+        text=read("text_encoder/config.json"), text_2=None, scheduler=read("scheduler/scheduler_config.json"),
+        scheduler_class=scheduler_class,
     )

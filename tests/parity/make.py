@@ -5,6 +5,7 @@
     make.py goldens --committed          the committed goldens: each weight stored once
     make.py OUT                          every family, complete
     make.py OUT --family sd21 --seed 7 --width 32 --vocab 49408
+    make.py goldens --of ../../plugin/pocket      of the model that ships
     make.py OUT --full sd15 [--single]   a full-size random checkpoint (diffusers folder, f16) for speed and memory
 
 Each family becomes a folder OUT/FAMILY with checkpoint/ (diffusers layout), FAMILY.safetensors (single file), golden
@@ -43,7 +44,7 @@ def make(name, out, args):
     # An inpainting checkpoint differs from its base in the first convolution alone.
     checkpoint.write(fam, Random(f"{args.seed}/{name.partition('-')[0]}"), folder)
     rng = Random(f"{args.seed}/{name}")
-    nets = checkpoint.Networks(fam, folder)
+    nets = checkpoint.Networks(fam, folder / "checkpoint")
     head = dict(
         family=name, generation=fam.generation, prediction=fam.prediction, inpainting=fam.inpainting, seed=args.seed,
         width=args.width, folder="checkpoint", single_file=f"{name}.safetensors",
@@ -60,6 +61,21 @@ def make(name, out, args):
         slim.slim(fam, folder)
 
 
+def of(source, out, args):
+    """Goldens of a trained model in diffusers' layout, which stays where it is."""
+    fam = families.of(source)
+    folder = Path(out) / fam.name
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = Random(f"{args.seed}/{fam.name}")
+    nets = checkpoint.Networks(fam, source)
+    where = os.path.relpath(source, folder)
+    goldens = Goldens(folder, dict(family=fam.name, generation=fam.generation, prediction=fam.prediction, folder=where,
+                                   error="max|a - b| / max|b| over each output tensor"))
+    networks.run(fam, nets, rng, goldens)
+    pipelines.run(fam, nets, rng, goldens)
+    goldens.write()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
@@ -68,6 +84,7 @@ def main():
     parser.add_argument("--width", type=int, default=8, help="channels of the first level, a multiple of 8")
     parser.add_argument("--vocab", type=int, default=400, help="49408 is CLIP's")
     parser.add_argument("--committed", action="store_true", help="the families and files that are in the repository")
+    parser.add_argument("--of", type=Path, help="a model's folder in diffusers' layout, of the kind of SD 1: its goldens alone")
     parser.add_argument("--full", choices=["sd15", "sdxl"], help="write a full-size random checkpoint into OUT")
     parser.add_argument("--single", action="store_true", help="with --full: write OUT.safetensors, too")
     args = parser.parse_args()
@@ -81,6 +98,8 @@ def main():
     diffusers.utils.logging.set_verbosity_error()
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
+    if args.of:
+        return of(args.of, args.out, args)
     for name in args.family or [*(slim.COMMITTED if args.committed else families.NAMES), "taesd"]:
         print(name, flush=True)
         if name == "taesd":

@@ -186,7 +186,7 @@ def vae_cases(fam, nets, rng, goldens):
     posterior = nets.vae.encode(image).latent_dist
     goldens.case("networks", "vae_encode", "vae_encode", dict(image=image),
                  dict(mean=posterior.mean, logvar=posterior.logvar))
-    latents = rng.normal("vae/latents", 2, 4, 5, 7)
+    latents = rng.normal("vae/latents", 2, fam.vae["latent_channels"], 5, 7)
     goldens.case("networks", "vae_decode", "vae_decode", dict(latents=latents),
                  dict(image=nets.vae.decode(latents).sample))
 

@@ -66,7 +66,7 @@ class Run:
 
     inputs   noise      the unit noise that the run begins with, before `init_noise_sigma`
              start      for a run at `strength` < 1: the clean latents that the noise is added to
-             steps      noise of a stochastic sampler, one `[4, H, W]` for each draw, in order
+             steps      noise of a stochastic sampler, one `[C, H, W]` for each draw, in order
              mask, masked_latents   the five further channels of an inpainting network
     outputs  timesteps  as the network is given them
              latents    after the steps of `settings.kept`: those of `KEPT` at which the reference agrees with itself in f64
@@ -76,6 +76,7 @@ class Run:
     def __init__(self, fam, nets, ids, dtype=torch.float32):
         self.fam, self.nets, self.dtype = fam, nets, dtype
         self.context, self.pooled = encode(fam, nets, ids)
+        self.channels = fam.vae["latent_channels"]
         self.pixels = dict(height=8 * HEIGHT, width=8 * WIDTH)
 
     def normal(self, rng, name, *shape):
@@ -103,8 +104,8 @@ class Run:
         made = scheduler(fam, sampler, **(options or {}))
         kind = "inpaint" if fam.inpainting else "text" if strength == 1.0 else "start"
         pipe = self.pipeline(kind, made)
-        noise = self.normal(rng, "initial noise", 1, 4, HEIGHT, WIDTH)
-        start = self.normal(rng, "start", 1, 4, HEIGHT, WIDTH)
+        noise = self.normal(rng, "initial noise", 1, self.channels, HEIGHT, WIDTH)
+        start = self.normal(rng, "start", 1, self.channels, HEIGHT, WIDTH)
         inputs, call = dict(noise=noise), {}
         if kind == "text":
             call |= dict(latents=noise.clone(), guidance_rescale=rescale, **self.pixels)
@@ -113,7 +114,7 @@ class Run:
             call |= dict(image=start, strength=strength)
         else:
             mask = (self.normal(rng, "mask", 1, 1, HEIGHT, WIDTH) > 0).to(self.dtype)
-            masked = self.normal(rng, "masked latents", 1, 4, HEIGHT, WIDTH)
+            masked = self.normal(rng, "masked latents", 1, self.channels, HEIGHT, WIDTH)
             inputs |= dict(mask=mask, masked_latents=masked)
             call |= dict(
                 image=start, mask_image=mask.repeat_interleave(8, 2).repeat_interleave(8, 3),
@@ -152,7 +153,7 @@ class Run:
         fam = self.fam
         made = DDIMInverseScheduler.from_config(fam.scheduler | options)
         made.set_timesteps(STEPS)
-        start = self.normal(rng, "start", 1, 4, HEIGHT, WIDTH)
+        start = self.normal(rng, "start", 1, self.channels, HEIGHT, WIDTH)
         latents, seen = start, []
         more = added(fam, self.pooled[1:] if fam.text_2 else None, time_ids(1).to(self.dtype))
         for t in made.timesteps:
@@ -252,7 +253,9 @@ def run(fam, nets, rng, goldens):
         runs.sample(sampler, sampler, guidance=guidance, image=sampler == "ddim")
     runs.sample("lcm_4", "lcm", steps=4)
     runs.sample("ddim_rescale", "ddim", rescale=0.7)
-    for sampler in ("ddim", "dpmpp_2m_karras", "euler_a"):
+    # diffusers takes what has another number of channels for a picture.
+    starts = ("ddim", "dpmpp_2m_karras", "euler_a") if runs.run.channels == 4 else ()
+    for sampler in starts:
         runs.sample(f"start_{sampler}", sampler, strength=STRENGTH)
     runs.invert("invert")
     if fam.prediction == "v_prediction":

@@ -1,5 +1,5 @@
 """What the shipped model is worth on captions and pictures that training never saw:
-`python judge.py MODEL PROBE [--count N] [--sheet OUT.png]`."""
+`python judge.py MODEL [--probe PROBE] [--count N] [--sheet OUT.png]`."""
 
 import argparse
 import json
@@ -15,19 +15,31 @@ from probe import LISTS, Probe, word
 
 
 @torch.no_grad()
+def read(file, pictures, truths):
+    """The share of pictures (0 to 1, [n, 128, 128, 3]) that show what the truths say, as the probe sees it."""
+    with safe_open(file, "pt") as weights:
+        lists = dict(json.loads(weights.metadata()["lists"]))
+        probe = Probe([len(one) for one in lists.values()]).to(DEVICE)
+        probe.load_state_dict({k: weights.get_tensor(k).float() for k in weights.keys()})
+    small = pictures.reshape(-1, 64, 2, 64, 2, 3).mean((2, 4))
+    logits = probe(torch.from_numpy(small).float().permute(0, 3, 1, 2).to(DEVICE) * 2 - 1)[0]
+    right = {}
+    for name, one in zip(LISTS, logits):
+        wanted = torch.tensor([lists[name].index(word(t, name)) for t in truths], device=DEVICE)
+        right[name] = (one.argmax(1) == wanted).float().mean().item()
+    return right
+
+
+@torch.no_grad()
 def main():
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("model")
-    words.add_argument("probe")
+    words.add_argument("--probe", help="a file that probe.py wrote, which tells what the pictures show")
     words.add_argument("--count", type=int, default=256)
     words.add_argument("--steps", type=int, default=25)
     words.add_argument("--guidance", type=float, default=5.0)
     words.add_argument("--sheet")
     given = words.parse_args()
-    with safe_open(given.probe, "pt") as file:
-        lists = json.loads(file.metadata()["lists"])
-        probe = Probe([len(one) for one in lists.values()]).to(DEVICE)
-        probe.load_state_dict({k: file.get_tensor(k).float() for k in file.keys()})
     pipe = DiffusionPipeline.from_pretrained(given.model, torch_dtype=torch.float32).to(DEVICE)
     pipe.set_progress_bar_config(disable=True)
     known = list(pictures(0, given.count, "--full", split="held-out"))
@@ -47,14 +59,11 @@ def main():
         options = {"num_inference_steps": given.steps, "guidance_scale": given.guidance, "generator": dice}
         made.append(pipe(captions, height=128, width=128, output_type="np", **options).images)
     made = np.concatenate(made)
-    for what, shown in (("made", made), ("true", np.stack([rgb for _, rgb, _ in known]) / 255)):
-        small = shown.reshape(-1, 64, 2, 64, 2, 3).mean((2, 4))
-        logits = probe(torch.from_numpy(small).float().permute(0, 3, 1, 2).to(DEVICE) * 2 - 1)[0]
-        right = {}
-        for name, one in zip(LISTS, logits):
-            wanted = torch.tensor([lists[name].index(word(t, name)) for t, _, _ in known], device=DEVICE)
-            right[name] = (one.argmax(1) == wanted).float().mean().item()
-        print(f"{what}: " + ", ".join(f"{k} {100 * v:.1f} %" for k, v in right.items()))
+    if given.probe:
+        true = np.stack([rgb for _, rgb, _ in known]) / 255
+        for what, shown in (("made", made), ("true", true)):
+            right = read(given.probe, shown, [t for t, _, _ in known])
+            print(f"{what}: " + ", ".join(f"{k} {100 * v:.1f} %" for k, v in right.items()))
     if given.sheet:
         rows = [np.concatenate(list(made[n : n + 8]), 1) for n in range(0, min(64, len(made) // 8 * 8), 8)]
         Image.fromarray((np.concatenate(rows) * 255).round().astype(np.uint8)).save(given.sheet)

@@ -12,14 +12,14 @@ from common import averaged, pictures, precision, signed
 from vae import CONFIG
 
 # Of a picture's latents.
-SIDE = 32
+SIDE, CHANNELS = 16, CONFIG["latent_channels"]
 
 
 def load(folder):
-    """Latents f16 [n, 4, 32, 32], mattes u8 [n, 32, 32], joints f32 [n, 14, 3] as the world tells them, and captions."""
+    """Latents f16 [n, 8, 16, 16], mattes u8 [n, 16, 16], joints f32 [n, 14, 3] as the world tells them, and captions."""
     folder = Path(folder)
     lines = (folder / "captions.txt").read_text().splitlines()
-    latents = np.memmap(folder / "latents.f16", np.float16, "r").reshape(-1, 4, SIDE, SIDE)[: len(lines)]
+    latents = np.memmap(folder / "latents.f16", np.float16, "r").reshape(-1, CHANNELS, SIDE, SIDE)[: len(lines)]
     mattes = np.memmap(folder / "mattes.u8", np.uint8, "r").reshape(-1, SIDE, SIDE)[: len(lines)]
     joints = np.memmap(folder / "joints.f32", np.float32, "r").reshape(-1, 14, 3)[: len(lines)]
     return latents, mattes, joints, lines
@@ -35,7 +35,7 @@ def main():
     given.out.mkdir(parents=True, exist_ok=True)
     lines = given.out / "captions.txt"
     done = len(lines.read_text().splitlines()) if lines.exists() else 0
-    files = {"latents.f16": 8 * SIDE**2, "mattes.u8": SIDE**2, "joints.f32": 168}
+    files = {"latents.f16": 2 * CHANNELS * SIDE**2, "mattes.u8": SIDE**2, "joints.f32": 168}
     for name, each in files.items():
         # What was written after the last whole batch is written again.
         with open(given.out / name, "ab") as file:

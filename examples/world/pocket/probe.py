@@ -139,7 +139,7 @@ def main():
         # One in twenty true pairs is less alike.
         sums["floor"] = float(np.quantile(alike, 0.05))
         print("held out:", json.dumps({k: round(v, 4) for k, v in sums.items()}), flush=True)
-        meta = {"lists": json.dumps(dict(zip(LISTS, lists))), "held_out": json.dumps(sums)}
+        meta = {"lists": json.dumps(list(zip(LISTS, lists))), "held_out": json.dumps(sums)}
         shipped = {k: v.to("cpu", torch.float16).contiguous() for k, v in probe.state_dict().items()}
         save_file(shipped, given.out / "probe.safetensors", meta)
         probe.load_state_dict(kept)

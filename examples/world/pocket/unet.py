@@ -1,5 +1,4 @@
-"""The U-Net: learns from latents and captions. First from small ones, four of which take the time of one:
-`python unet.py TEXT LATENTS SMALL --side 16 --samples N`, then `python unet.py TEXT LATENTS OUT --begin SMALL --samples N`."""
+"""The U-Net: learns from latents and captions. `python unet.py TEXT LATENTS OUT --samples N`."""
 
 import argparse
 import random
@@ -8,22 +7,24 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
-from torch.nn.functional import avg_pool2d
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from captions import loosened
-from common import DEVICE, Run, averaged, precision
-from latents import SIDE, load
+from common import DEVICE, Run, precision
+from latents import CHANNELS, SIDE, load
 from text import tokens
 
 CONFIG = {
     "sample_size": SIDE,
-    "block_out_channels": (48, 64, 128, 192),
-    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
-    "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+    "in_channels": CHANNELS,
+    "out_channels": CHANNELS,
+    "block_out_channels": (64, 128, 192),
+    "down_block_types": ("CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
+    "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
     "layers_per_block": 1,
     "cross_attention_dim": 128,
-    "attention_head_dim": 4,
+    # The number of heads, as in SD 1's configurations.
+    "attention_head_dim": (2, 4, 6),
     "norm_num_groups": 16,
 }
 # SD 1's noise; v-prediction as SD 2.1 has it: at high noise the text is what there is to learn from.
@@ -64,7 +65,7 @@ class Student(torch.nn.Module):
     def __init__(self):
         super().__init__()
         self.unet = UNet2DConditionModel(**CONFIG)
-        width = CONFIG["block_out_channels"][2]
+        width = CONFIG["block_out_channels"][1]
         self.maps = torch.nn.Sequential(torch.nn.Conv2d(width, 64, 1), torch.nn.SiLU(), torch.nn.Conv2d(64, 15, 1))
         self.unet.up_blocks[1].register_forward_hook(self.keep)
 
@@ -77,35 +78,21 @@ class Student(torch.nn.Module):
 
 
 def truth_maps(matte, joints):
-    """The matte and a bump of a place's size at each joint, at half the matte's size: [n, 15, s, s]."""
-    matte = avg_pool2d(matte, 2)
+    """The matte and a bump of a place's size at each joint: [n, 15, s, s]."""
     side = matte.shape[-1]
     centres = (torch.arange(side, device=joints.device) + 0.5) / side
     x, y = (torch.exp(-(((joints[..., n, None] - centres) * side) ** 2) / 2) for n in (0, 1))
     return torch.cat([matte, y[..., :, None] * x[..., None, :]], 1)
 
 
-def levels(schedule, draw, count, side):
-    """Timesteps. Small latents are decided at less noise than those of 64 x 64 that the schedule was made for: log SNR
-    mostly around 0 for a side of 32, 0.7 for 16, normal with deviation 1.9; one in seven anywhere."""
+def levels(schedule, draw, count):
+    """Timesteps. Small pictures are decided at less noise than the large ones that the schedule was made for: log SNR
+    mostly around 0.35, normal with deviation 1.9; one in seven anywhere."""
     alphas = schedule.alphas_cumprod.numpy()
     snr = np.log(alphas / (1 - alphas))
-    chosen = np.searchsorted(-snr, -draw.normal(np.log(32 / side), 1.9, count))
+    chosen = np.searchsorted(-snr, -draw.normal(0.35, 1.9, count))
     anywhere = draw.integers(0, len(snr), count)
     return np.where(draw.random(count) < 1 / 7, anywhere, chosen.clip(0, len(snr) - 1))
-
-
-@torch.no_grad()
-def sample(unet, encode, captions, seed=0, steps=25, guidance=5.0, side=SIDE):
-    """Latents of captions, by DDIM with classifier-free guidance."""
-    schedule = DDIMScheduler(**SCHEDULE)
-    schedule.set_timesteps(steps)
-    states = torch.cat([encode([""] * len(captions)), encode(captions)])
-    latents = torch.randn(len(captions), 4, side, side, generator=torch.Generator().manual_seed(seed)).to(DEVICE)
-    for t in schedule.timesteps:
-        without, told = unet(torch.cat([latents] * 2), t, states).sample.chunk(2)
-        latents = schedule.step(without + guidance * (told - without), t, latents).prev_sample
-    return latents
 
 
 def main():
@@ -114,11 +101,9 @@ def main():
     words.add_argument("latents")
     words.add_argument("out")
     words.add_argument("--samples", type=int, default=1_000_000)
-    words.add_argument("--side", type=int, default=SIDE, help="of latents; smaller ones are means of larger ones")
-    words.add_argument("--begin", type=Path, help="a run whose averages this one begins with")
-    words.add_argument("--batch", type=int, default=24)
+    words.add_argument("--begin", type=Path, help="a U-Net's folder, as exported, that this run begins with")
+    words.add_argument("--batch", type=int, default=64)
     words.add_argument("--rate", type=float, default=2e-3)
-    words.add_argument("--compile", action="store_true", help="takes minutes, and an eighth off each step")
     given = words.parse_args()
     torch.manual_seed(0)
     encode = Encoder(given.text)
@@ -127,10 +112,8 @@ def main():
     schedule = DDIMScheduler(**SCHEDULE)
     student = Student().to(DEVICE, memory_format=torch.channels_last)
     if given.begin:
-        averaged(student, given.begin).train()
+        student.unet.load_state_dict(UNet2DConditionModel.from_pretrained(given.begin).state_dict())
     run = Run(given.out, student, given.rate, decay=0.9995)
-    if given.compile:
-        student.compile()
     torch.manual_seed(run.done)
     print(f"{len(captions)} pictures, latents times {scale:.4f}", flush=True)
 
@@ -143,11 +126,10 @@ def main():
                 chosen = np.sort(order[first : first + given.batch])
                 told = ["" if draw.random() < 0.1 else loosened(captions[n], words) for n in chosen]
                 picture, matte = (
-                    avg_pool2d(torch.from_numpy(all_of[chosen].astype(np.float32)).to(DEVICE), SIDE // given.side)
-                    for all_of in (latents, mattes[:, None])
+                    torch.from_numpy(all_of[chosen].astype(np.float32)).to(DEVICE) for all_of in (latents, mattes[:, None])
                 )
                 picture, matte = picture * scale, matte / 255
-                times = torch.from_numpy(levels(schedule, draw, given.batch, given.side)).to(DEVICE)
+                times = torch.from_numpy(levels(schedule, draw, given.batch)).to(DEVICE)
                 places = torch.from_numpy(joints[chosen, :, :2].copy()).to(DEVICE)
                 yield picture, matte, truth_maps(matte, places), times, told
 
@@ -161,8 +143,8 @@ def main():
         # The subject is a quarter of the picture, and what users look at.
         weight = 1 + 2 * matte
         structure = torch.nn.functional.binary_cross_entropy_with_logits(found.float(), maps)
-        figures = {"whole": error.mean(), "subject": (error * matte).sum() / (4 * matte.sum()), "structure": structure}
-        return (error * weight).sum() / (4 * weight.sum()) + structure, figures
+        figures = {"whole": error.mean(), "subject": (error * matte).sum() / (CHANNELS * matte.sum()), "structure": structure}
+        return (error * weight).sum() / (CHANNELS * weight.sum()) + structure, figures
 
     run.train(batches(), loss_of, given.samples, every=100)
 

@@ -1,4 +1,4 @@
-"""The autoencoder: pictures to latents of a quarter of their size, 4 channels. `python vae.py OUT --samples N`."""
+"""The autoencoder: pictures to latents of an eighth of their size, 8 channels. `python vae.py OUT --samples N`."""
 
 import argparse
 from itertools import islice
@@ -10,11 +10,11 @@ from diffusers import AutoencoderKL
 from common import DEVICE, Run, pictures, precision, signed
 
 CONFIG = {
-    "block_out_channels": (16, 32, 64),
-    "down_block_types": ("DownEncoderBlock2D",) * 3,
-    "up_block_types": ("UpDecoderBlock2D",) * 3,
+    "block_out_channels": (16, 32, 64, 128),
+    "down_block_types": ("DownEncoderBlock2D",) * 4,
+    "up_block_types": ("UpDecoderBlock2D",) * 4,
     "layers_per_block": 1,
-    "latent_channels": 4,
+    "latent_channels": 8,
     "norm_num_groups": 8,
     "sample_size": 128,
 }

@@ -10,7 +10,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use image::{Rgb, RgbImage, imageops};
+use image::{GrayImage, Rgb, RgbImage, imageops};
 use rayon::prelude::*;
 use repose_world::random::mix;
 use repose_world::{Picture, Shot, Split, Style, Subject, render};
@@ -46,6 +46,23 @@ enum Command {
         /// As drawings.
         #[arg(long)]
         drawing: bool,
+    },
+    /// Writes one picture and its matte as PNGs, and prints its caption.
+    Picture {
+        /// The PNG.
+        out: PathBuf,
+        /// The matte's PNG.
+        #[arg(long)]
+        mask: PathBuf,
+        /// Number of the picture.
+        #[arg(long, default_value_t = 0)]
+        number: u64,
+        /// Pixels of a side.
+        #[arg(long, default_value_t = 128)]
+        side: usize,
+        /// Which subjects.
+        #[arg(long, value_enum, default_value_t = Which::HeldOut)]
+        split: Which,
     },
     /// Writes pictures to stdout, one after another: a line of JSON with the caption and the truth, sRGB bytes in rows, and
     /// the matte's bytes.
@@ -121,10 +138,24 @@ fn main() -> Result<()> {
         } => {
             let shots = (0..u64::from(across * across)).map(|n| split.shot(seed + n));
             let shots: Vec<Shot> = shots.map(|s| s.in_style(style(drawing))).collect();
-            sheet(&shots, across, side).save(out)?;
+            sheet(&shots, across, side)?.save(out)?;
             for shot in shots {
                 println!("{}", shot.caption());
             }
+        }
+        Command::Picture {
+            out,
+            mask,
+            number,
+            side,
+            split,
+        } => {
+            let shot = split.shot(number);
+            let Picture { rgb, matte, .. } = render(&shot, side);
+            image(rgb.as_flattened().to_vec(), side)?.save(out)?;
+            let matte = GrayImage::from_raw(side as u32, side as u32, matte);
+            matte.ok_or("a matte of another size")?.save(mask)?;
+            println!("{}", shot.caption());
         }
         Command::Stream {
             from,
@@ -201,16 +232,19 @@ fn truth(shot: &Shot, caption: &str, picture: &Picture) -> Value {
     })
 }
 
-fn sheet(shots: &[Shot], across: u32, side: usize) -> RgbImage {
+fn image(bytes: Vec<u8>, side: usize) -> Result<RgbImage> {
+    let made = RgbImage::from_raw(side as u32, side as u32, bytes);
+    Ok(made.ok_or("a picture of another size")?)
+}
+
+fn sheet(shots: &[Shot], across: u32, side: usize) -> Result<RgbImage> {
     let pictures: Vec<_> = shots.par_iter().map(|shot| render(shot, side)).collect();
     let step = side as u32 + 2;
     let mut sheet = RgbImage::from_pixel(across * step, across * step, Rgb([255; 3]));
     for (index, picture) in pictures.iter().enumerate() {
-        let bytes = picture.rgb.as_flattened().to_vec();
-        if let Some(own) = RgbImage::from_raw(side as u32, side as u32, bytes) {
-            let (x, y) = (index as u32 % across, index as u32 / across);
-            imageops::replace(&mut sheet, &own, i64::from(x * step), i64::from(y * step));
-        }
+        let own = image(picture.rgb.as_flattened().to_vec(), side)?;
+        let (x, y) = (index as u32 % across, index as u32 / across);
+        imageops::replace(&mut sheet, &own, i64::from(x * step), i64::from(y * step));
     }
-    sheet
+    Ok(sheet)
 }

@@ -3,6 +3,7 @@
 pub mod colours;
 pub mod matte;
 pub mod mesh;
+pub mod train;
 mod trim;
 
 use sha2::{Digest, Sha256};

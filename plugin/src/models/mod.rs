@@ -7,10 +7,11 @@
 //! ```
 //!
 //! An engine's option can name another folder of models, which then has the settings in it, too; with `REPOSE_DATA` it is
-//! `models` in that folder.
+//! `models` in that folder. One small model comes with the plugin ([`Models::pocket`]).
 
 pub mod command;
 mod glance;
+mod pocket;
 mod resolve;
 mod scan;
 mod settings;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Found, Kind, Models};
+use super::{Found, Kind, Models, pocket};
 use crate::engine::stable_diffusion::weights::hub;
 use crate::{Error, Result};
 
@@ -14,7 +14,8 @@ const LISTED: usize = 8;
 
 impl Models {
     /// The file or folder that `name` means: a path, a repository (`ORG/NAME`) in the Hugging Face cache, or the name of
-    /// something that [`find`](Self::find) finds, with or without the folders above it and the ending, in any case.
+    /// something that [`find`](Self::find) finds, with or without the folders above it and the ending, in any case; or
+    /// [`pocket`](Self::pocket), where nothing of the user's has that name.
     ///
     /// # Errors
     /// `Caller` if nothing has this name (the message lists what there is, names like it first) or several things have it.
@@ -49,6 +50,7 @@ impl Models {
         };
         match chosen.as_slice() {
             [one] => Ok(one.path.clone()),
+            [] if kind == Kind::Checkpoint && wanted == pocket::NAME => self.pocket(),
             [] => Err(Error::caller(self.nothing(kind, name, &all))),
             several => Err(Error::caller(format!(
                 "several {}s are called {name:?}; give the whole path of one: {}",

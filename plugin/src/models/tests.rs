@@ -381,6 +381,40 @@ fn a_damaged_download_is_found_by_its_hash() {
 }
 
 #[test]
+fn pocket_is_there_whole_is_mended_and_gives_way_to_the_users_own() {
+    let disk = Disk::new();
+    let wanted = |name: &str| disk.models.resolve(Kind::Checkpoint, name);
+    let path = wanted("Pocket").expect("pocket");
+    let verdict = verify(&path, Care::Usual).expect("a verdict");
+    assert_eq!((verdict.kind, verdict.problem), ("checkpoint", None));
+    let found = disk.models.find(Kind::Checkpoint).expect("a list");
+    assert!(found.is_empty(), "{found:?}");
+    let file = path.join("tokenizer/merges.txt");
+    let whole = fs::read(&file).expect("a file");
+    fs::write(&file, &whole[1..]).expect("damage");
+    fs::remove_file(path.join("vae/config.json")).expect("more damage");
+    assert_eq!(wanted("pocket").expect("pocket"), path);
+    assert_eq!(fs::read(&file).expect("a file"), whole);
+    assert!(path.join("vae/config.json").is_file());
+    assert!(disk.models.resolve(Kind::Lora, "pocket").is_err());
+    let own = disk.put("sd15/sd15.safetensors", "data/models/pocket.safetensors");
+    assert_eq!(wanted("pocket").expect("the user's own"), own);
+}
+
+#[cfg(unix)]
+#[test]
+fn pocket_says_where_it_cannot_be_written() {
+    let disk = Disk::new();
+    fs::write(disk.path("data"), "a file where a folder should be").expect("a file");
+    let error = disk
+        .models
+        .resolve(Kind::Checkpoint, "pocket")
+        .expect_err("no folder");
+    assert_eq!(error.kind, ErrorKind::Files);
+    assert!(error.message.contains(".pocket"), "{error}");
+}
+
+#[test]
 fn commands_are_told_from_the_librarys() {
     assert!(command::is_one(r#"{"command": "models"}"#));
     for other in [r#"{"command": "list"}"#, "{}", "", r#"["models"]"#] {

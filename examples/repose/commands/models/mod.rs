@@ -70,6 +70,7 @@ fn list(session: &Session) -> Result<Report> {
     let mut lines = vec![
         "patch   embedded, needs no download; poses by pins, guide, move, scale and rotate; erases"
             .to_owned(),
+        "pocket  embedded; poses in words, but knows the drawn toys of examples/world alone".into(),
     ];
     for (kind, title) in [
         ("models", "Models for poses in words"),
@@ -91,17 +92,20 @@ fn list(session: &Session) -> Result<Report> {
         );
         lines.extend(folder_lines(&answer["folders"]));
     }
-    let embedded = json!({
-        "name": "patch",
-        "embedded": true,
-        "poses": ["pins", "guide", "move", "scale", "rotate"],
-        "prompts": false,
-    });
+    let embedded = [
+        json!({
+            "name": "patch",
+            "embedded": true,
+            "poses": ["pins", "guide", "move", "scale", "rotate"],
+            "prompts": false,
+        }),
+        json!({ "name": "pocket", "embedded": true, "prompts": true }),
+    ];
     if let Some(models) = answer["models"].as_array_mut() {
         for model in models.iter_mut() {
             model["embedded"] = false.into();
         }
-        models.insert(0, embedded);
+        models.splice(0..0, embedded);
     }
     Ok(Report {
         wrong: None,

@@ -45,11 +45,10 @@ impl Cache {
             Some((_, model)) => model,
             None => {
                 let mut model = Model::open(&path, &self.options, &device())?;
-                // TAESD knows the latents of the published autoencoders, an eighth of the picture's size.
                 let glance = self
                     .models
                     .taesd(model.family())
-                    .filter(|_| model.factor() == 8);
+                    .filter(|_| model.has_published_latents());
                 // A preview is worth no failure: without it, the picture's own colours show the latents.
                 model.set_glance(glance.and_then(|p| Taesd::open(&p, model.device()).ok()));
                 model
@@ -82,7 +81,7 @@ impl Cache {
             [] => Err(Error::refused(
                 "a pose in words needs a text model, and none was found: get a Stable Diffusion checkpoint with `repose models \
                  add ORG/NAME`, or name a folder that has some with `repose models folders add`. Pins, a guide layer and \
-                 placements work without one",
+                 placements work without one; `pocket`, which is built in, knows drawn toys alone",
             )),
             several => {
                 let names: Vec<_> = several.iter().take(12).map(|f| f.name.as_str()).collect();

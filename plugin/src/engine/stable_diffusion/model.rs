@@ -100,16 +100,18 @@ impl Model {
                 .in_precision(checkpoint.precision),
             dtype,
         )?;
-        let inpainting = match checkpoint.unet.config.in_channels {
-            4 => false,
-            9 => true,
-            other => {
-                return Err(Error::refused(format!(
-                    "{} takes {other} channels; Repose runs models of 4 and, for inpainting, of 9",
-                    checkpoint.name
-                )));
-            }
-        };
+        let (latent, taken) = (
+            checkpoint.vae.config.latent_channels,
+            checkpoint.unet.config.in_channels,
+        );
+        let inpainting = taken == 2 * latent + 1;
+        if !inpainting && taken != latent {
+            return Err(Error::refused(format!(
+                "{}: its U-Net takes {taken} channels and its autoencoder makes {latent}; Repose runs models that take as many, \
+                 or for inpainting twice as many and one",
+                checkpoint.name
+            )));
+        }
         // Frames are made for these.
         let factor = checkpoint.vae.config.factor();
         if factor > 8 {
@@ -185,6 +187,11 @@ impl Model {
     /// How many pixels a latent is wide.
     pub fn factor(&self) -> usize {
         self.vae.config().factor()
+    }
+
+    /// Whether its latents are of the kind that TAESD knows: 4 channels at an eighth of the picture's size.
+    pub fn has_published_latents(&self) -> bool {
+        self.factor() == 8 && self.vae.config().latent_channels == 4
     }
 
     /// Encodes words: what the picture shall show, shall not show, and shows now. The first two get equal lengths. `word` are

@@ -10,7 +10,8 @@ use crate::Result;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct UNetConfig {
-    /// Channels of the input: 4, or 9 of inpainting models (noisy latents, mask, latents of the masked picture).
+    /// Channels of the input: the latents', 4 in published models; 9 in inpainting ones (noisy latents, mask, latents of the
+    /// masked picture).
     pub in_channels: usize,
     /// Channels of the prediction.
     pub out_channels: usize,

@@ -1,0 +1,82 @@
+//! What is to be done, and how it would truly look.
+
+use repose_world::random::{Random, mix};
+use repose_world::words::Action;
+use repose_world::{Picture, Shot, Split, Style, Subject, render};
+
+/// Pixels of a side: what pocket was trained on.
+pub const SIDE: usize = 128;
+/// Joints may come so near to the edge, as a share of the side.
+const EDGE: f32 = 0.03;
+/// Joints must move this far on average, as a share of the side.
+const LEAST: f32 = 0.04;
+
+/// One picture with what is known of it.
+pub struct Known {
+    /// All that determines it.
+    pub shot: Shot,
+    /// Pixels, matte and joints.
+    pub picture: Picture,
+}
+
+impl Known {
+    fn new(shot: Shot) -> Self {
+        let picture = render(&shot, SIDE);
+        Self { shot, picture }
+    }
+
+    fn is_whole(&self) -> bool {
+        let inside = |v: f32| (EDGE..1.0 - EDGE).contains(&(v / SIDE as f32));
+        self.picture
+            .joints
+            .iter()
+            .all(|(at, _)| at.iter().all(|&v| inside(v)))
+    }
+}
+
+/// A subject that training never saw: learned from one picture, to be re-posed in another.
+pub struct Case {
+    /// What it is learned from.
+    pub learned: Known,
+    /// The picture that is to be edited: the same subject elsewhere.
+    pub source: Known,
+    /// The edited picture as it truly would be: the same place and camera, another action.
+    pub truth: Known,
+}
+
+impl Case {
+    /// The case of a number; every other one is drawn in the style that training never saw.
+    pub fn new(number: u64) -> Self {
+        let style = match number % 2 {
+            0 => Style::Photo,
+            _ => Style::Drawing,
+        };
+        let mut random = Random::new(mix(number), 6);
+        loop {
+            let subject = Subject::new(random.number(), Split::HeldOut);
+            let shot = |random: &mut Random| {
+                Known::new(Shot::of(&subject, random.number()).in_style(style))
+            };
+            let (learned, source) = (shot(&mut random), shot(&mut random));
+            let fits = |a: &&Action| a.suits(subject.kind) && **a != source.shot.action;
+            let actions: Vec<Action> = Action::ALL.iter().filter(fits).copied().collect();
+            let action = random.of(&actions);
+            let truth = Known::new(source.shot.posed(action, random.number()));
+            let far = distance(&source.picture, &truth.picture) > LEAST;
+            if far && [&learned, &source, &truth].iter().all(|k| k.is_whole()) {
+                return Self {
+                    learned,
+                    source,
+                    truth,
+                };
+            }
+        }
+    }
+}
+
+/// Mean distance of the joints of two pictures, as a share of the side.
+fn distance(a: &Picture, b: &Picture) -> f32 {
+    let pairs = a.joints.iter().zip(&b.joints);
+    let away = pairs.map(|((a, _), (b, _))| (a[0] - b[0]).hypot(a[1] - b[1]));
+    away.sum::<f32>() / a.joints.len() as f32 / a.side as f32
+}

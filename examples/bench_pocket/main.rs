@@ -1,0 +1,183 @@
+//! How well subjects are re-posed, measured against the truth: pocket's world renders any subject in any pose.
+//!
+//! ```sh
+//! cargo run --release --example bench_pocket [-- --cases 24] [--recipes copy,patch] [--sheet out/bench.png]
+//! ```
+//!
+//! Each subject was never seen in training, and every other one is drawn in a style that training never saw. It is learned
+//! from one picture and re-posed in another, by prompt or by pins. Each recipe runs in a process of its own, so that its
+//! peak memory (VmHWM, Linux) is its own.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a benchmark prints a table, and nobody links it"
+)]
+
+mod case;
+#[path = "../memory.rs"]
+mod memory;
+mod over;
+mod probe;
+mod recipe;
+mod score;
+mod sheet;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use clap::{Parser, ValueEnum};
+use repose_host::{Options, Plugin};
+
+use case::Case;
+use probe::Probe;
+use recipe::Recipe;
+use score::Score;
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// Re-poses subjects of pocket's world and compares with the truth.
+#[derive(Parser)]
+struct Words {
+    /// Subjects.
+    #[arg(long, default_value_t = 12)]
+    cases: u64,
+    /// What is compared.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Recipe::value_variants().to_vec())]
+    recipes: Vec<Recipe>,
+    /// The text model
+    #[arg(long, default_value = "pocket")]
+    model: String,
+    /// Contact sheet of all results.
+    #[arg(long, default_value = "out/bench_pocket.png")]
+    sheet: PathBuf,
+    /// Threads that compute.
+    #[arg(long, default_value_t = 2)]
+    threads: u32,
+    /// For the processes that it starts: this recipe alone, its pictures into this folder.
+    #[arg(long, hide = true)]
+    into: Option<PathBuf>,
+}
+
+fn main() -> Result<()> {
+    let words = Words::parse();
+    match (&words.into, words.recipes.as_slice()) {
+        (Some(folder), [recipe]) => alone(&words, *recipe, folder),
+        _ => table(&words),
+    }
+}
+
+fn probe() -> Result<Probe> {
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/world/pocket/probe.safetensors");
+    Probe::open(&path)
+}
+
+/// Runs each recipe in a process of its own and prints what they tell.
+fn table(words: &Words) -> Result<()> {
+    let told = probe()?.held_out;
+    println!("{} subjects, {} threads", words.cases, words.threads);
+    println!(
+        "the probe on true pictures: class {:.1} %, colour {:.1} %, action {:.1} %, joints {:.1} % away; one subject in two \
+         pictures: {:.2} alike or more\n",
+        100.0 * told.kind,
+        100.0 * told.colour,
+        100.0 * told.action,
+        100.0 * told.joint,
+        told.floor,
+    );
+    println!(
+        "| recipe | PSNR | SSIM | identity | joints away | success | background | outside M | leak | diversity | time | memory |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|---|---|---|");
+    let folder = tempfile::tempdir()?;
+    let mut columns = Vec::new();
+    for recipe in &words.recipes {
+        let name = recipe
+            .to_possible_value()
+            .ok_or("a recipe without a name")?;
+        let into = folder.path().join(name.get_name());
+        std::fs::create_dir(&into)?;
+        let status = Command::new(std::env::current_exe()?)
+            .args([
+                "--cases",
+                &words.cases.to_string(),
+                "--recipes",
+                name.get_name(),
+                "--model",
+                &words.model,
+            ])
+            .args(["--threads", &words.threads.to_string(), "--into"])
+            .arg(&into)
+            .status()?;
+        if !status.success() {
+            return Err(format!("{} failed: {status}", recipe.name()).into());
+        }
+        columns.push(into);
+    }
+    let mut rows = Vec::new();
+    for number in 0..words.cases {
+        let case = Case::new(number);
+        let mut row = vec![case.learned.picture.rgb, case.source.picture.rgb];
+        for column in &columns {
+            let image = image::open(column.join(format!("{number}.png")))?.to_rgb8();
+            row.push(image.pixels().map(|p| p.0).collect());
+        }
+        row.push(case.truth.picture.rgb);
+        rows.push(row);
+    }
+    if let Some(folder) = words.sheet.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    sheet::save(&rows, &words.sheet)?;
+    println!(
+        "\n{}: what was learned, the picture, each row of the table, the truth",
+        words.sheet.display()
+    );
+    Ok(())
+}
+
+/// Does all cases by one recipe, and prints its row.
+fn alone(words: &Words, recipe: Recipe, folder: &Path) -> Result<()> {
+    let probe = probe()?;
+    let library = tempfile::tempdir()?;
+    let engine = Plugin::find(None)?.open(&Options {
+        library: Some(library.path().to_owned()),
+        threads: words.threads,
+        ..Options::default()
+    })?;
+    let mut scores = Vec::new();
+    for number in 0..words.cases {
+        let case = Case::new(number);
+        let done = recipe.run(&engine, &words.model, &case, 1)?;
+        let other = match recipe.varies() {
+            true => Some(recipe.run(&engine, &words.model, &case, 2)?),
+            false => None,
+        };
+        scores.push(score::score(&probe, &case, &done, other.as_ref())?);
+        sheet::image(&done.rgb)?.save(folder.join(format!("{number}.png")))?;
+    }
+    print(recipe, &Score::mean(&scores));
+    Ok(())
+}
+
+fn print(recipe: Recipe, mean: &Score) {
+    let memory =
+        memory::kib("VmHWM").map_or("?".to_owned(), |kib| format!("{:.0} MiB", kib / 1024.0));
+    let diversity = match recipe.varies() {
+        true => format!("{:.1}", mean.diversity),
+        false => "-".to_owned(),
+    };
+    println!(
+        "| {} | {:.2} dB | {:.3} | {:.2} | {:.1} % | {:.0} % | {:.1} dB | {} px | {:.3} | {diversity} | {:.2} s | {memory} |",
+        recipe.name(),
+        mean.psnr,
+        mean.ssim,
+        mean.identity,
+        100.0 * mean.joints,
+        100.0 * mean.success,
+        mean.background,
+        mean.outside,
+        mean.leak,
+        mean.seconds,
+    );
+}

@@ -1,0 +1,169 @@
+//! The rows of the table: who does a case, and how.
+
+use std::time::Instant;
+
+use clap::ValueEnum;
+use repose_host::{
+    Channels, Depth, Engine, LearnRequest, Picture, Pin, ReposeRequest, SelectionRef, Space,
+    TextOptions,
+};
+
+use crate::Result;
+use crate::case::{Case, Known, SIDE};
+use crate::over::{Done, over};
+
+/// A way to re-pose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Recipe {
+    /// The source as it is: what everything else must beat.
+    Copy,
+    /// The embedded engine, with a pin at each joint that is seen.
+    Patch,
+    /// Noise over the picture's latents, then the prompt: SDEdit (arXiv 2108.01073).
+    Img2img,
+    /// Nothing but noise in the selection, then the prompt: RePaint's blending (arXiv 2201.09865).
+    Inpaint,
+    /// Repose's own: inversion, the subject's look held up to it.
+    Repose,
+    /// The same from the pins' rough shape.
+    ReposePins,
+}
+
+impl Recipe {
+    /// What the table calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Copy => "copy of the source",
+            Self::Patch => "patch engine, pins",
+            Self::Img2img => "img2img",
+            Self::Inpaint => "inpainting",
+            Self::Repose => "re-pose, prompt",
+            Self::ReposePins => "re-pose, prompt and pins",
+        }
+    }
+
+    /// Whether another seed gives another picture.
+    pub fn varies(self) -> bool {
+        !matches!(self, Self::Copy | Self::Patch)
+    }
+
+    fn pins(self) -> bool {
+        matches!(self, Self::Patch | Self::ReposePins)
+    }
+
+    fn text<'a>(self, model: &'a str, source: &'a str, word: &'a str) -> Option<TextOptions<'a>> {
+        let own = TextOptions {
+            model: Some(model),
+            source: Some(source),
+            word: Some(word),
+            ..TextOptions::default()
+        };
+        let plain = TextOptions {
+            sampler: Some("dpm++2m"),
+            steps: Some(25),
+            identity: Some(0.0),
+            ..own
+        };
+        match self {
+            Self::Copy | Self::Patch => None,
+            Self::Img2img => Some(TextOptions {
+                strength: Some(0.7),
+                ..plain
+            }),
+            Self::Inpaint => Some(TextOptions {
+                strength: Some(1.0),
+                ..plain
+            }),
+            Self::Repose | Self::ReposePins => Some(own),
+        }
+    }
+
+    /// Learns the subject and re-poses it.
+    ///
+    /// # Errors
+    /// As the engine.
+    pub fn run(self, engine: &Engine, model: &str, case: &Case, seed: u64) -> Result<Done> {
+        let begun = Instant::now();
+        let source = &case.source;
+        if self == Self::Copy {
+            return Ok(Done {
+                rgb: source.picture.rgb.clone(),
+                outside: 0,
+                seconds: 0.0,
+            });
+        }
+        let (was, shall) = (source.shot.caption(), case.truth.shot.caption());
+        let word = source.shot.subject.kind.word();
+        let learned = case.learned.shot.caption();
+        let mut request = LearnRequest::new(
+            lend(&case.learned),
+            selection(&case.learned),
+            "subject",
+            "a toy of the benchmark",
+        );
+        request.caption = Some(&learned);
+        request.word = Some(word);
+        engine.learn(&request)?.wait(|_| ())?;
+        let pins = match self.pins() {
+            true => pins(case),
+            false => Vec::new(),
+        };
+        let mut request = ReposeRequest::new(lend(source), Some(selection(source)), "subject");
+        request.pins = &pins;
+        request.text = self.text(model, &was, word);
+        request.prompt = request.text.map(|_| shall.as_str());
+        request.seed = seed;
+        // A pixel of the matte's soft edge, and one that compression would have dirtied.
+        request.grow = 2;
+        let job = engine.repose(&request)?;
+        job.wait(|_| ())?;
+        let (rgb, outside) = over(&source.picture.rgb, &job.layers()?);
+        Ok(Done {
+            rgb,
+            outside,
+            seconds: begun.elapsed().as_secs_f64(),
+        })
+    }
+}
+
+fn lend(known: &Known) -> Picture<'_> {
+    Picture {
+        width: SIDE as u32,
+        height: SIDE as u32,
+        depth: Depth::U8,
+        channels: Channels::Rgb,
+        space: Space::Srgb,
+        pixels: known.picture.rgb.as_flattened(),
+        stride: 3 * SIDE,
+    }
+}
+
+fn selection(known: &Known) -> SelectionRef<'_> {
+    SelectionRef {
+        depth: Depth::U8,
+        x: 0,
+        y: 0,
+        width: SIDE as u32,
+        height: SIDE as u32,
+        samples: &known.picture.matte,
+        stride: SIDE,
+    }
+}
+
+/// From each joint that is seen in the source to where it truly goes.
+fn pins(case: &Case) -> Vec<Pin> {
+    let joints = case
+        .source
+        .picture
+        .joints
+        .iter()
+        .zip(&case.truth.picture.joints);
+    let seen = joints.filter(|((_, free), _)| *free);
+    seen.map(|((from, _), (to, _))| Pin {
+        from: *from,
+        to: *to,
+        angle: None,
+        depth: 0.0,
+    })
+    .collect()
+}
