@@ -14,4 +14,4 @@ mod tests;
 pub use adamw::AdamW;
 pub use loss::{Weighting, masked};
 pub use parts::Parts;
-pub use run::{Losses, Plan, Step};
+pub use run::{Losses, Plan, Step, Told};

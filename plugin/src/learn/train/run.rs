@@ -43,10 +43,12 @@ pub struct Losses {
     pub summands: Vec<(&'static str, Tensor)>,
 }
 
+/// Hears of each step: its number, and name and value of each summand.
+pub type Told<'a> = dyn FnMut(u64, &[(&'static str, f32)]) -> Result<()> + 'a;
+
 impl Plan {
-    /// Steps `parts` along the gradients of `loss` until all steps are done. `told` hears of each step: its number, and name
-    /// and value of each summand. `state` is a file that the state is kept in, and what the training is of; where it has one
-    /// already, training goes on from there, and draws what it would have drawn.
+    /// Steps `parts` along the gradients of `loss` until all steps are done. `state` is a file that the state is kept in,
+    /// and what the training is of; where it has one already, training goes on from there, and draws what it would have drawn.
     ///
     /// # Errors
     /// `Cancelled` within a step of a cancel, the state being kept; what `loss` gives; `Files` if the state cannot be kept.
@@ -56,7 +58,7 @@ impl Plan {
         state: Option<(&Path, &str)>,
         progress: &Progress,
         loss: &mut dyn FnMut(&mut Step) -> Result<Losses>,
-        told: &mut dyn FnMut(u64, &[(&'static str, f32)]) -> Result<()>,
+        told: &mut Told<'_>,
     ) -> Result<()> {
         if let Some((path, of)) = state {
             parts.resume(path, of)?;
