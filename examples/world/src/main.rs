@@ -6,6 +6,7 @@
 )]
 
 use std::error::Error;
+use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
@@ -152,6 +153,9 @@ fn main() -> Result<()> {
         } => {
             let shot = split.shot(number);
             let Picture { rgb, matte, .. } = render(&shot, side);
+            for folder in [&out, &mask].into_iter().filter_map(|file| file.parent()) {
+                fs::create_dir_all(folder)?;
+            }
             image(rgb.as_flattened().to_vec(), side)?.save(out)?;
             let matte = GrayImage::from_raw(side as u32, side as u32, matte);
             matte.ok_or("a matte of another size")?.save(mask)?;
