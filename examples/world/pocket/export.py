@@ -12,7 +12,6 @@ from transformers import CLIPTextModel
 import unet as network
 from common import averaged
 from latents import load
-from vae import CONFIG as VAE
 
 
 def main():
@@ -22,10 +21,11 @@ def main():
     given = words.parse_args()
     scale = network.scaling(load(given.latents)[0])
     modules = {
-        "vae": averaged(AutoencoderKL(**VAE, scaling_factor=scale), given.vae),
+        "vae": AutoencoderKL.from_pretrained(given.vae),
         "unet": averaged(network.Student(), given.unet).unet,
         "text_encoder": CLIPTextModel.from_pretrained(given.text / "text_encoder"),
     }
+    modules["vae"].register_to_config(scaling_factor=scale)
     for name, module in modules.items():
         module.to("cpu").half().save_pretrained(given.out / name)
     # As published files have it, and what trainers of LoRAs expect.

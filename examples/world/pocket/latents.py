@@ -1,4 +1,4 @@
-"""Encodes the world's pictures once: `python latents.py VAE OUT --count N`. Goes on where OUT ends."""
+"""Encodes the world's pictures once, by what vae.py wrote: `python latents.py VAE OUT --count N`. Goes on where OUT ends."""
 
 import argparse
 from itertools import islice
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL
 
-from common import averaged, pictures, precision, signed
+from common import DEVICE, pictures, precision, signed
 from vae import CONFIG
 
 # Of a picture's latents.
@@ -31,7 +31,7 @@ def main():
     words.add_argument("out", type=Path)
     words.add_argument("--count", type=int, default=100_000)
     given = words.parse_args()
-    vae = averaged(AutoencoderKL(**CONFIG), given.vae).to(memory_format=torch.channels_last)
+    vae = AutoencoderKL.from_pretrained(given.vae).to(DEVICE, memory_format=torch.channels_last).eval()
     given.out.mkdir(parents=True, exist_ok=True)
     lines = given.out / "captions.txt"
     done = len(lines.read_text().splitlines()) if lines.exists() else 0

@@ -51,7 +51,7 @@ class Encoder:
     def __init__(self, folder):
         folder = Path(folder)
         self.tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
-        self.model = CLIPTextModel.from_pretrained(folder / "text_encoder").to(DEVICE).eval()
+        self.model = CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=torch.float32).to(DEVICE).eval()
 
     @torch.no_grad()
     def __call__(self, captions):

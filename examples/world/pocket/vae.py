@@ -70,6 +70,7 @@ def main():
     def report(run):
         averaged = AutoencoderKL(**CONFIG).to(DEVICE)
         averaged.load_state_dict(run.average.values)
+        averaged.save_pretrained(given.out)
         seen = torch.cat([averaged.decode(averaged.encode(p).latent_dist.mode()).sample for p in held_out.split(8)])
         error = ((seen.clamp(-1, 1) - held_out) / 2).square()
         subject = (error * subjects).sum((1, 2, 3)) / subjects.sum((1, 2, 3)) / 3
