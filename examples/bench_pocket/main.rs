@@ -7,6 +7,9 @@
 //! Each subject was never seen in training, and every other one is drawn in a style that training never saw. It is learned
 //! from one picture and re-posed in another, by prompt or by pins. Each recipe runs in a process of its own, so that its
 //! peak memory (VmHWM, Linux) is its own.
+//!
+//! Pictures are read by a probe, which is not in the repository yet: `examples/world/pocket/probe.py` trains it, and writes
+//! what goes to `examples/world/pocket/probe.safetensors`.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
