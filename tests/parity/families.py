@@ -172,14 +172,15 @@ def family(name, width=8, vocab=400):
 def of(source):
     """What a folder in diffusers' layout holds, of SD 1's kind."""
     source = Path(source)
+    unet, vae, text, scheduler = (
+        json.loads((source / name).read_text())
+        for name in ("unet/config.json", "vae/config.json", "text_encoder/config.json", "scheduler/scheduler_config.json")
+    )
 
-    def read(name):
-        values = json.loads((source / name).read_text())
-        return {k: v for k, v in values.items() if not k.startswith("_")}
+    def options(config):
+        return {k: v for k, v in config.items() if not k.startswith("_")}
 
-    scheduler_class = json.loads((source / "scheduler/scheduler_config.json").read_text())["_class_name"]
     return Family(
-        name=source.name, generation="sd1", unet=read("unet/config.json"), vae=read("vae/config.json"),
-        text=read("text_encoder/config.json"), text_2=None, scheduler=read("scheduler/scheduler_config.json"),
-        scheduler_class=scheduler_class,
+        name=source.name, generation="sd1", unet=options(unet), vae=options(vae), text=options(text), text_2=None,
+        scheduler=options(scheduler), scheduler_class=scheduler["_class_name"],
     )

@@ -36,6 +36,15 @@ import taesd
 from store import Goldens, Random
 
 
+def compared(fam, nets, rng, out, **head):
+    """What every family is compared in: its networks and whole runs of its pipelines."""
+    about = dict(family=fam.name, generation=fam.generation, prediction=fam.prediction)
+    goldens = Goldens(out, about | head | dict(error="max|a - b| / max|b| over each output tensor"))
+    networks.run(fam, nets, rng, goldens)
+    pipelines.run(fam, nets, rng, goldens)
+    return goldens
+
+
 def make(name, out, args):
     fam = families.family(name, args.width, args.vocab)
     folder = Path(out) / name
@@ -45,14 +54,10 @@ def make(name, out, args):
     checkpoint.write(fam, Random(f"{args.seed}/{name.partition('-')[0]}"), folder)
     rng = Random(f"{args.seed}/{name}")
     nets = checkpoint.Networks(fam, folder / "checkpoint")
-    head = dict(
-        family=name, generation=fam.generation, prediction=fam.prediction, inpainting=fam.inpainting, seed=args.seed,
-        width=args.width, folder="checkpoint", single_file=f"{name}.safetensors",
-        error="max|a - b| / max|b| over each output tensor",
+    goldens = compared(
+        fam, nets, rng, folder, inpainting=fam.inpainting, seed=args.seed, width=args.width, folder="checkpoint",
+        single_file=f"{name}.safetensors",
     )
-    goldens = Goldens(folder, head)
-    networks.run(fam, nets, rng, goldens)
-    pipelines.run(fam, nets, rng, goldens)
     if not fam.inpainting:
         adapters.run(fam, nets, rng, goldens, folder)
         gradients.run(fam, nets, rng, goldens)
@@ -68,12 +73,7 @@ def of(source, out, args):
     folder.mkdir(parents=True, exist_ok=True)
     rng = Random(f"{args.seed}/{fam.name}")
     nets = checkpoint.Networks(fam, source)
-    where = os.path.relpath(source, folder)
-    goldens = Goldens(folder, dict(family=fam.name, generation=fam.generation, prediction=fam.prediction, folder=where,
-                                   error="max|a - b| / max|b| over each output tensor"))
-    networks.run(fam, nets, rng, goldens)
-    pipelines.run(fam, nets, rng, goldens)
-    goldens.write()
+    compared(fam, nets, rng, folder, folder=os.path.relpath(source, folder)).write()
 
 
 def main():

@@ -14,6 +14,7 @@ import torch
 from torch.nn import functional as F
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+BF16 = DEVICE.type == "cuda" or os.environ.get("BF16") == "1"
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -48,7 +49,6 @@ def precision():
     return torch.autocast(DEVICE.type, torch.bfloat16, enabled=BF16)
 
 
-BF16 = DEVICE.type == "cuda" or os.environ.get("BF16") == "1"
 if BF16 and DEVICE.type == "cpu":
     # PyTorch's bfloat16 kernels of these two are slower on CPUs than its float32 ones; attention's backward eightfold.
     group_norm, attention = F.group_norm, F.scaled_dot_product_attention

@@ -114,6 +114,8 @@ def main():
     if given.begin:
         student.unet.load_state_dict(UNet2DConditionModel.from_pretrained(given.begin).state_dict())
     run = Run(given.out, student, given.rate, decay=0.9995)
+    # A quarter faster on a CPU, after three minutes of compiling.
+    learner = torch.compile(student)
     torch.manual_seed(run.done)
     print(f"{len(captions)} pictures, latents times {scale:.4f}", flush=True)
 
@@ -138,7 +140,7 @@ def main():
         noise = torch.randn_like(picture)
         seen = schedule.add_noise(picture, noise, times).contiguous(memory_format=torch.channels_last)
         with precision():
-            made, found = student(seen, times, encode(told))
+            made, found = learner(seen, times, encode(told))
         error = (made.float() - schedule.get_velocity(picture, noise, times)).square()
         # The subject is a quarter of the picture, and what users look at.
         weight = 1 + 2 * matte

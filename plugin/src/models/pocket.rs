@@ -3,11 +3,11 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::Models;
 use crate::Result;
-use crate::subject::disk::failed;
+use crate::subject::disk::{self, failed};
 
 /// What it is asked for by.
 pub const NAME: &str = "pocket";
@@ -46,21 +46,18 @@ impl Models {
             .join(concat!(".pocket-", env!("CARGO_PKG_VERSION")));
         for (name, bytes) in FILES {
             let path = folder.join(name);
-            if !fs::read(&path).is_ok_and(|there| there == bytes) {
-                write(&path, bytes).map_err(|e| failed("write the built-in model to", &path, e))?;
+            if fs::read(&path).is_ok_and(|there| there == bytes) {
+                continue;
             }
+            if let Some(parent) = path.parent() {
+                disk::make_folder(parent)?;
+            }
+            // Whoever reads at the same time finds the whole file or none.
+            disk::replace(&path, |draft| {
+                let written = draft.as_file().write_all(bytes);
+                written.map_err(|e| failed("write the built-in model to", &path, e))
+            })?;
         }
         Ok(folder)
     }
-}
-
-/// Under a temporary name first: whoever reads at the same time finds the whole file or none.
-fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let parent = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(parent)?;
-    let mut draft = tempfile::NamedTempFile::new_in(parent)?;
-    draft.write_all(bytes)?;
-    draft.as_file().sync_all()?;
-    draft.persist(path)?;
-    Ok(())
 }

@@ -1,5 +1,6 @@
 //! `settings.json`: what the user set once for all documents and hosts.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -105,9 +106,10 @@ impl Models {
         let mut settings = self.settings()?;
         change(&mut settings)?;
         let json = serde_json::to_vec_pretty(&settings).map_err(|e| Error::bug(e.to_string()))?;
-        let draft = folder.join(format!(".tmp-settings-{}", disk::unique()));
-        disk::write_new(&draft, &json)?;
-        disk::rename(&draft, &self.settings)?;
+        disk::replace(&self.settings, |draft| {
+            let written = draft.as_file().write_all(&json);
+            written.map_err(|e| disk::failed("write", &self.settings, e))
+        })?;
         Ok(settings)
     }
 }

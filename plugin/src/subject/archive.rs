@@ -50,25 +50,10 @@ impl Library {
         self.log()
             .append(Action::Export, Some(&done), &self.request, &detail)?;
 
-        let parent = match path.parent() {
-            Some(p) if !p.as_os_str().is_empty() => p,
-            _ => Path::new("."),
-        };
-        let mut draft = tempfile::Builder::new();
-        draft.prefix(".repose-export-");
-        // Temporary files are private; an export is an ordinary file, as private as the user's umask says.
-        #[cfg(unix)]
-        draft.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let draft = draft
-            .tempfile_in(parent)
-            .map_err(|e| failed("write in", parent, e))?;
-        let file = pack(draft.as_file(), &card, &folder.join(TENSORS), path)?;
-        file.sync_all().map_err(|e| failed("write", path, e))?;
-        let bytes = file.metadata().map_err(|e| failed("read", path, e))?.len();
-        draft
-            .persist(path)
-            .map_err(|e| failed("move into place", path, e.error))?;
-        disk::sync_folder(parent)?;
+        let bytes = disk::replace(path, |draft| {
+            let file = pack(draft.as_file(), &card, &folder.join(TENSORS), path)?;
+            Ok(file.metadata().map_err(|e| failed("read", path, e))?.len())
+        })?;
         Ok((done, bytes))
     }
 

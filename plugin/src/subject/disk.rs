@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
 
 use crate::{Error, Result};
 
@@ -92,6 +93,31 @@ pub fn sync_folder(path: &Path) -> Result<()> {
             .map_err(|e| failed("sync", path, e))?;
     }
     Ok(())
+}
+
+/// Puts what `write` writes in the place of `path`, whole or not at all; its folder must be there. A draft that failed is
+/// removed.
+pub fn replace<T>(path: &Path, write: impl FnOnce(&NamedTempFile) -> Result<T>) -> Result<T> {
+    let folder = match path.parent() {
+        Some(p) if !p.as_os_str().is_empty() => p,
+        _ => Path::new("."),
+    };
+    let mut draft = tempfile::Builder::new();
+    draft.prefix(".repose-draft-");
+    // Temporary files are private; these are ordinary ones, as private as the user's umask says.
+    #[cfg(unix)]
+    draft.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let draft = draft
+        .tempfile_in(folder)
+        .map_err(|e| failed("write in", folder, e))?;
+    let written = write(&draft)?;
+    let synced = draft.as_file().sync_all();
+    synced.map_err(|e| failed("write", path, e))?;
+    draft
+        .persist(path)
+        .map_err(|e| failed("move into place", path, e.error))?;
+    sync_folder(folder)?;
+    Ok(written)
 }
 
 /// Renames and waits until both folders know it.

@@ -1,14 +1,13 @@
 //! The state on disk from which training goes on.
 
 use std::collections::HashMap;
-use std::fs;
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
 use safetensors::SafeTensors;
 
 use super::parts::Parts;
-use crate::subject::disk::{damaged, failed, read_bounded};
+use crate::subject::disk::{self, damaged, failed, read_bounded};
 use crate::{Error, Result};
 
 /// The largest state that is read: of whole U-Nets, three times in f32.
@@ -41,20 +40,13 @@ impl Parts {
             (COUNT.to_owned(), self.count.to_string()),
             (OF.to_owned(), of.to_owned()),
         ]);
-        let parent = path.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(parent).map_err(|e| failed("create", parent, e))?;
-        let draft =
-            tempfile::NamedTempFile::new_in(parent).map_err(|e| failed("write in", parent, e))?;
-        safetensors::serialize_to_file(tensors, Some(meta), draft.path())
-            .map_err(|e| failed("write", path, e))?;
-        draft
-            .as_file()
-            .sync_all()
-            .map_err(|e| failed("write", path, e))?;
-        draft
-            .persist(path)
-            .map_err(|e| failed("write", path, e.error))?;
-        Ok(())
+        if let Some(folder) = path.parent() {
+            disk::make_folder(folder)?;
+        }
+        disk::replace(path, |draft| {
+            safetensors::serialize_to_file(tensors, Some(meta), draft.path())
+                .map_err(|e| failed("write", path, e))
+        })
     }
 
     /// Takes up the state that [`save`](Self::save) wrote, if there is one of the same training. Returns whether there was.
