@@ -57,11 +57,16 @@ class ReposePin(ctypes.Structure):
     _fields_ = [(name, c_float) for name in ("from_x", "from_y", "to_x", "to_y", "angle", "depth")]
 
 
+class ReposeTraining(ctypes.Structure):
+    _fields_ = [("struct_size", c_uint32), ("steps", c_uint32), ("recipe", c_char_p), ("model", c_char_p),
+                ("rank", c_uint32), ("earlier", c_uint32), ("seed", c_uint64)]
+
+
 class ReposeLearnRequest(ctypes.Structure):
     _fields_ = [("struct_size", c_uint32), ("refine", c_uint32), ("picture", POINTER(ReposePicture)),
                 ("selection", POINTER(ReposeSelection)), ("name", c_char_p), ("consent", c_char_p),
                 ("expires", c_char_p), ("person", c_uint32), ("person_agrees", c_uint32), ("caption", c_char_p),
-                ("word", c_char_p)]
+                ("word", c_char_p), ("training", POINTER(ReposeTraining))]
 
 
 class ReposeText(ctypes.Structure):

@@ -34,10 +34,12 @@ impl Known {
     }
 }
 
-/// A subject that training never saw: learned from one picture, to be re-posed in another.
+/// A subject that training never saw: learned from one picture or several, to be re-posed in another.
 pub struct Case {
+    /// Which it is.
+    pub number: u64,
     /// What it is learned from.
-    pub learned: Known,
+    pub learned: Vec<Known>,
     /// The picture that is to be edited: the same subject elsewhere.
     pub source: Known,
     /// The edited picture as it truly would be: the same place and camera, another action.
@@ -45,8 +47,9 @@ pub struct Case {
 }
 
 impl Case {
-    /// The case of a number; every other one is drawn in the style that training never saw.
-    pub fn new(number: u64) -> Self {
+    /// The case of a number, with so many pictures to learn from, at least one; every other case is drawn in the style that
+    /// training never saw.
+    pub fn new(number: u64, pictures: usize) -> Self {
         let style = match number % 2 {
             0 => Style::Photo,
             _ => Style::Drawing,
@@ -64,8 +67,13 @@ impl Case {
             let truth = Known::new(source.shot.posed(action, random.number()));
             let far = distance(&source.picture, &truth.picture) > LEAST;
             if far && [&learned, &source, &truth].iter().all(|k| k.is_whole()) {
+                // More pictures change nothing in what else the case is.
+                let mut random = Random::new(mix(number), 7);
+                let more = std::iter::repeat_with(|| shot(&mut random));
+                let more = more.filter(Known::is_whole).take(pictures - 1);
                 return Self {
-                    learned,
+                    number,
+                    learned: more.chain([learned]).collect(),
                     source,
                     truth,
                 };

@@ -10,7 +10,7 @@ pub struct Done {
     pub rgb: Vec<[u8; 3]>,
     /// Pixels outside all masks whose bytes are not the source's.
     pub outside: usize,
-    /// To learn and to re-pose.
+    /// To re-pose.
     pub seconds: f64,
 }
 

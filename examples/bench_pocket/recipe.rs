@@ -5,7 +5,7 @@ use std::time::Instant;
 use clap::ValueEnum;
 use repose_host::{
     Channels, Depth, Engine, LearnRequest, Picture, Pin, ReposeRequest, SelectionRef, Space,
-    TextOptions,
+    TextOptions, Training,
 };
 
 use crate::Result;
@@ -27,7 +27,25 @@ pub enum Recipe {
     Repose,
     /// The same from the pins' rough shape.
     ReposePins,
+    /// Repose's own, of a subject that the model learned first, by this recipe; so for all below.
+    TextualInversion,
+    /// See above.
+    DreamboothLora,
+    /// See above.
+    CustomDiffusion,
+    /// See above.
+    SingleInsert,
 }
+
+/// What is compared where nothing is named: what trains nothing, which takes minutes.
+pub const QUICK: [Recipe; 6] = [
+    Recipe::Copy,
+    Recipe::Patch,
+    Recipe::Img2img,
+    Recipe::Inpaint,
+    Recipe::Repose,
+    Recipe::ReposePins,
+];
 
 impl Recipe {
     /// What the table calls it.
@@ -39,12 +57,24 @@ impl Recipe {
             Self::Inpaint => "inpainting",
             Self::Repose => "re-pose, prompt",
             Self::ReposePins => "re-pose, prompt and pins",
+            _ => self.training().unwrap_or_default(),
         }
     }
 
     /// Whether another seed gives another picture.
     pub fn varies(self) -> bool {
         !matches!(self, Self::Copy | Self::Patch)
+    }
+
+    /// The recipe by which the model learns.
+    fn training(self) -> Option<&'static str> {
+        match self {
+            Self::TextualInversion => Some("textual-inversion"),
+            Self::DreamboothLora => Some("dreambooth-lora"),
+            Self::CustomDiffusion => Some("custom-diffusion"),
+            Self::SingleInsert => Some("single-insert"),
+            _ => None,
+        }
     }
 
     fn pins(self) -> bool {
@@ -74,11 +104,44 @@ impl Recipe {
                 strength: Some(1.0),
                 ..plain
             }),
-            Self::Repose | Self::ReposePins => Some(own),
+            _ => Some(own),
         }
     }
 
-    /// Learns the subject and re-poses it.
+    /// Learns the case's subject. Returns the seconds it took.
+    ///
+    /// # Errors
+    /// As the engine.
+    pub fn learn(self, engine: &Engine, model: &str, case: &Case) -> Result<f64> {
+        let begun = Instant::now();
+        if self == Self::Copy {
+            return Ok(0.0);
+        }
+        let name = name(case);
+        for (index, learned) in case.learned.iter().enumerate() {
+            let caption = learned.shot.caption();
+            let mut request = LearnRequest::new(
+                lend(learned),
+                selection(learned),
+                &name,
+                "a toy of the benchmark",
+            );
+            request.caption = Some(&caption);
+            request.word = Some(learned.shot.subject.kind.word());
+            // The last one is learned with all before it.
+            let last = index + 1 == case.learned.len();
+            request.training = self.training().filter(|_| last).map(|recipe| Training {
+                recipe: Some(recipe),
+                model: Some(model),
+                earlier: index as u32,
+                ..Training::default()
+            });
+            engine.learn(&request)?.wait(|_| ())?;
+        }
+        Ok(begun.elapsed().as_secs_f64())
+    }
+
+    /// Re-poses the case's subject, which was learned.
     ///
     /// # Errors
     /// As the engine.
@@ -94,21 +157,12 @@ impl Recipe {
         }
         let (was, shall) = (source.shot.caption(), case.truth.shot.caption());
         let word = source.shot.subject.kind.word();
-        let learned = case.learned.shot.caption();
-        let mut request = LearnRequest::new(
-            lend(&case.learned),
-            selection(&case.learned),
-            "subject",
-            "a toy of the benchmark",
-        );
-        request.caption = Some(&learned);
-        request.word = Some(word);
-        engine.learn(&request)?.wait(|_| ())?;
+        let name = name(case);
         let pins = match self.pins() {
             true => pins(case),
             false => Vec::new(),
         };
-        let mut request = ReposeRequest::new(lend(source), Some(selection(source)), "subject");
+        let mut request = ReposeRequest::new(lend(source), Some(selection(source)), &name);
         request.pins = &pins;
         request.text = self.text(model, &was, word);
         request.prompt = request.text.map(|_| shall.as_str());
@@ -124,6 +178,10 @@ impl Recipe {
             seconds: begun.elapsed().as_secs_f64(),
         })
     }
+}
+
+fn name(case: &Case) -> String {
+    format!("subject {}", case.number)
 }
 
 fn lend(known: &Known) -> Picture<'_> {

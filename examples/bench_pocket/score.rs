@@ -30,12 +30,14 @@ pub struct Score {
     pub outside: f64,
     /// Distance of the results of two seeds, root mean square over the silhouettes, in levels of 255.
     pub diversity: f64,
-    /// To learn and to re-pose.
+    /// To learn.
+    pub learning: f64,
+    /// To re-pose.
     pub seconds: f64,
 }
 
 impl Score {
-    fn parts(&mut self) -> [&mut f64; 10] {
+    fn parts(&mut self) -> [&mut f64; 11] {
         [
             &mut self.psnr,
             &mut self.ssim,
@@ -46,6 +48,7 @@ impl Score {
             &mut self.leak,
             &mut self.outside,
             &mut self.diversity,
+            &mut self.learning,
             &mut self.seconds,
         ]
     }
@@ -63,11 +66,17 @@ impl Score {
     }
 }
 
-/// Scores a result; `other` is that of another seed, if the recipe depends on it.
+/// Scores a result; `other` is that of another seed, if the recipe depends on it. `learning`: seconds that learning took.
 ///
 /// # Errors
 /// As the probe.
-pub fn score(probe: &Probe, case: &Case, done: &Done, other: Option<&Done>) -> Result<Score> {
+pub fn score(
+    probe: &Probe,
+    case: &Case,
+    done: &Done,
+    other: Option<&Done>,
+    learning: f64,
+) -> Result<Score> {
     let (source, truth) = (&case.source.picture, &case.truth.picture);
     let inside: Vec<f64> = silhouettes(&source.matte, &truth.matte);
     let beyond: Vec<f64> = inside.iter().map(|v| 1.0 - v).collect();
@@ -85,6 +94,7 @@ pub fn score(probe: &Probe, case: &Case, done: &Done, other: Option<&Done>) -> R
         leak: leak(&done.rgb, case),
         outside: done.outside as f64,
         diversity: other.map_or(0.0, |other| squares(&done.rgb, &other.rgb, &inside).sqrt()),
+        learning,
         seconds: done.seconds,
     })
 }
@@ -143,7 +153,10 @@ fn away(seen: &Seen, case: &Case) -> f64 {
 
 /// Around the true subject, by how much what was made leans from the true background to the learned picture's.
 fn leak(rgb: &[[u8; 3]], case: &Case) -> f64 {
-    let (truth, learned) = (&case.truth.picture, &case.learned.picture);
+    let truth = &case.truth.picture;
+    let Some(learned) = case.learned.last().map(|k| &k.picture) else {
+        return 0.0;
+    };
     let (mut along, mut length) = (0.0, 0.0);
     for (n, made) in rgb.iter().enumerate() {
         if truth.matte[n] > 0 || learned.matte[n] > 0 {

@@ -38,7 +38,7 @@ pub fn run(case: &Case) -> Result<Measured> {
             let controls = Controls::default();
             case.time(|| {
                 Ok(model
-                    .predict(&latents, 481.0, &texts, &controls)
+                    .predict(&latents, &[481.0], &texts, &controls)
                     .map(drop)?)
             })
         }

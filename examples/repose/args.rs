@@ -13,7 +13,7 @@ pub use models::{Folders, Models};
 
 use crate::pins::Pin;
 use crate::select;
-use crate::text_args::TextArgs;
+use crate::text_args::{TextArgs, TrainingArgs};
 
 const EXIT_CODES: &str = "\
 Exit codes, by who can act:
@@ -182,6 +182,9 @@ pub struct Learn {
     /// For text models.
     #[command(flatten)]
     pub words: SubjectWords,
+    /// By a text model.
+    #[command(flatten)]
+    pub training: TrainingArgs,
 }
 
 /// What text models are told about a subject.

@@ -1,7 +1,46 @@
 //! What a text model is told on the command line.
 
 use clap::{Args, ValueEnum};
-use repose_host::TextOptions;
+use repose_host::{TextOptions, Training};
+
+/// How a text model learns; `--recipe` or `--model` asks for one.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Learning by a text model")]
+pub struct TrainingArgs {
+    /// How: textual-inversion (a word alone), dreambooth-lora, custom-diffusion or single-insert [default with --model:
+    /// single-insert]
+    #[arg(long, value_name = "RECIPE")]
+    pub recipe: Option<String>,
+    /// The text model, as for `repose pose`; re-poses need the same one [default: the only one there is]
+    #[arg(long, value_name = "MODEL")]
+    pub model: Option<String>,
+    /// Steps of training in all, 1 to 100000 [default: the recipe's]
+    #[arg(long, value_name = "N")]
+    pub steps: Option<u32>,
+    /// Rank of changes of projections, 1 to 256 [default: the recipe's]
+    #[arg(long, value_name = "N")]
+    pub rank: Option<u32>,
+    /// Learn from the subject's N newest versions in the library as well, at most 32
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub earlier: u32,
+    /// The same request and seed learn the same
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+}
+
+impl TrainingArgs {
+    /// What the plugin is asked for; `None` where no text model is.
+    pub fn options(&self) -> Option<Training<'_>> {
+        (self.recipe.is_some() || self.model.is_some()).then_some(Training {
+            recipe: self.recipe.as_deref(),
+            model: self.model.as_deref(),
+            steps: self.steps,
+            rank: self.rank,
+            earlier: self.earlier,
+            seed: self.seed,
+        })
+    }
+}
 
 /// How a text model poses; `--prompt` or `--model` asks for one.
 #[derive(Debug, Clone, Default, Args)]

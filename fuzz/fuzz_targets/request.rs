@@ -28,6 +28,11 @@ fn write_seeds() {
         refine: Refine::Auto,
         caption: Some("a bear on a rock".into()),
         word: Some("bear".into()),
+        training: Some(Training {
+            recipe: Some("single-insert".into()),
+            rank: Some(8),
+            ..Training::default()
+        }),
     });
     let repose = Request::Repose(Repose {
         picture: picture(Depth::F32, Channels::Rgba),

@@ -36,6 +36,7 @@ fn subject(depth: Depth, channels: Channels) -> Subject {
             patch: 3,
             centres: vec![[1, 1], [5, 3]],
         },
+        text: None,
     }
 }
 

@@ -206,6 +206,17 @@ typedef struct ReposePin {
     float depth;  /* where parts overlap, the larger depth is in front */
 } ReposePin;
 
+/* [2] How a text model learns a subject. 0, NULL: the recipe's own. */
+typedef struct ReposeTraining {
+    uint32_t struct_size;
+    uint32_t steps;      /* in all, 1 to 100000 */
+    const char *recipe;  /* "textual-inversion", "dreambooth-lora", "custom-diffusion" or "single-insert" */
+    const char *model;   /* name, path, or Hugging Face id such as "org/name"; NULL: the only one there is */
+    uint32_t rank;       /* of changes of projections, 1 to 256 */
+    uint32_t earlier;    /* how many earlier versions of the subject, newest first, it is learned from as well, to 32 */
+    uint64_t seed;       /* the same request and seed learn the same */
+} ReposeTraining;
+
 typedef struct ReposeLearnRequest {
     uint32_t struct_size;
     ReposeRefine refine;
@@ -218,6 +229,7 @@ typedef struct ReposeLearnRequest {
     uint32_t person_agrees;           /* … who has said yes; such a learn is refused without it */
     const char *caption;              /* [2] what the picture shows, for text models; NULL: nothing is said */
     const char *word;                 /* [2] what the subject is, such as "teddy bear"; NULL: its name */
+    const ReposeTraining *training;   /* [2] a text model learns the subject as well; NULL: none does */
 } ReposeLearnRequest;
 
 /* [2] How a text model re-poses. 0, NULL: a good default. */

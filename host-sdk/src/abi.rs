@@ -200,6 +200,26 @@ pub struct Pin {
     pub depth: f32,
 }
 
+/// How a text model learns a subject; 0 and null: the recipe's own.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct Training {
+    /// `size_of::<Self>()`.
+    pub struct_size: u32,
+    /// In all.
+    pub steps: u32,
+    /// Its name.
+    pub recipe: *const c_char,
+    /// Name, path or Hugging Face id.
+    pub model: *const c_char,
+    /// Of changes of projections.
+    pub rank: u32,
+    /// How many earlier versions it is learned from as well.
+    pub earlier: u32,
+    /// Same seed, same outcome.
+    pub seed: u64,
+}
+
 /// Learn a subject.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
@@ -226,6 +246,8 @@ pub struct LearnRequest {
     pub caption: *const c_char,
     /// What the subject is; null: its name.
     pub word: *const c_char,
+    /// A text model learns the subject as well; null: none does.
+    pub training: *const Training,
 }
 
 /// How a text model re-poses; 0 and null: a good default.
@@ -506,9 +528,10 @@ frozen! {
         struct_size 0 depth 4 x 8 y 12 width 16 height 20 samples 24 samples_size 32 stride 40
     }
     "ReposePin" Pin 24 { from_x 0 from_y 4 to_x 8 to_y 12 angle 16 depth 20 }
-    "ReposeLearnRequest" LearnRequest 72 {
+    "ReposeTraining" Training 40 { struct_size 0 steps 4 recipe 8 model 16 rank 24 earlier 28 seed 32 }
+    "ReposeLearnRequest" LearnRequest 80 {
         struct_size 0 refine 4 picture 8 selection 16 name 24 consent 32 expires 40
-        person 48 person_agrees 52 caption 56 word 64
+        person 48 person_agrees 52 caption 56 word 64 training 72
     }
     "ReposeText" Text 80 {
         struct_size 0 steps 4 model 8 negative 16 source 24 word 32 sampler 40 strength 48 guidance 52

@@ -10,6 +10,6 @@ pub use error::{Error, ErrorKind};
 pub use host::{
     Channels, Depth, Engine, EraseRequest, Job, Layer, LearnRequest, Options, Picture, Pin, Plugin,
     Precision, Preview, Refine, ReposeRequest, Role, SelectionRef, Space, State, Status,
-    TextOptions,
+    TextOptions, Training,
 };
 pub use library::LoadError;

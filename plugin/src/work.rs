@@ -80,7 +80,7 @@ impl Worker {
         let models = &mut self.models;
         let pool = pool(&mut self.pool, self.threads)?;
         let outcome = pool.install(|| match request {
-            Request::Learn(request) => learn::run(request, &library, progress),
+            Request::Learn(request) => learn::run(request, &library, models, progress),
             Request::Repose(request) => repose::run(request, &library, models, progress),
             Request::Erase(request) => erase::run(request, progress),
         })?;

@@ -67,6 +67,7 @@ impl Bare {
             person_agrees: 0,
             caption: ptr::null(),
             word: ptr::null(),
+            training: ptr::null(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! `repose learn`
 
-use repose_host::LearnRequest;
+use repose_host::{LearnRequest, Training};
 use serde_json::{Value, json};
 
 use crate::args::{ConsentArgs, Learn, Refine, SubjectWords};
@@ -24,6 +24,7 @@ pub fn run(session: &Session, args: &Learn) -> Result<Report> {
             consent: &args.consent,
             refine: args.refine,
             words: &args.words,
+            training: args.training.options(),
         },
     )?;
     let version = &history["subject"]["version"];
@@ -52,6 +53,8 @@ pub struct About<'a> {
     pub refine: Refine,
     /// For text models.
     pub words: &'a SubjectWords,
+    /// By a text model.
+    pub training: Option<Training<'a>>,
 }
 
 /// Learns a subject and returns what was done, as the plugin tells it.
@@ -80,6 +83,7 @@ pub fn learn(
     request.refine = session::refine(about.refine);
     request.caption = about.words.caption.as_deref();
     request.word = about.words.word.as_deref();
+    request.training = about.training;
     let job = session.engine.learn(&request)?;
     session.ui.follow(&job, "learn")?;
     Ok(serde_json::from_str(&job.history()?).unwrap_or(Value::Null))

@@ -49,6 +49,7 @@ pub fn pose(session: &Session, args: &args::Pose) -> Result<Report> {
         (Some(name), Some(mask)) => {
             let refine = args.posing.refine;
             let about = learn::About {
+                training: None,
                 name,
                 consent: &args.consent,
                 refine,

@@ -145,6 +145,18 @@ impl Engine {
             .transpose()?;
         let caption = optional(request.caption, "the caption")?;
         let word = optional(request.word, "the subject's word")?;
+        let asked = request.training.unwrap_or_default();
+        let recipe = optional(asked.recipe, "the recipe's name")?;
+        let model = optional(asked.model, "the model's name")?;
+        let training = abi::Training {
+            struct_size: size_of::<abi::Training>() as u32,
+            steps: asked.steps.unwrap_or(0),
+            recipe: text_pointer(recipe.as_ref()),
+            model: text_pointer(model.as_ref()),
+            rank: asked.rank.unwrap_or(0),
+            earlier: asked.earlier,
+            seed: asked.seed,
+        };
         let raw = abi::LearnRequest {
             struct_size: size_of::<abi::LearnRequest>() as u32,
             refine: request.refine.number(),
@@ -157,6 +169,10 @@ impl Engine {
             person_agrees: request.person_agrees.into(),
             caption: text_pointer(caption.as_ref()),
             word: text_pointer(word.as_ref()),
+            training: match request.training {
+                Some(_) => &training,
+                None => ptr::null(),
+            },
         };
         self.submit(|engine, job, error| {
             // SAFETY: everything that the request points to lives during the call, which copies it.

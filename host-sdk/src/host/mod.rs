@@ -10,5 +10,5 @@ pub use engine::{Engine, Options, Plugin};
 pub use job::Job;
 pub use types::{
     Channels, Depth, EraseRequest, Layer, LearnRequest, Picture, Pin, Precision, Preview, Refine,
-    ReposeRequest, Role, SelectionRef, Space, State, Status, TextOptions,
+    ReposeRequest, Role, SelectionRef, Space, State, Status, TextOptions, Training,
 };

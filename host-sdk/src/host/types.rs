@@ -212,6 +212,23 @@ pub struct Pin {
     pub depth: f32,
 }
 
+/// How a text model learns a subject. `None`: the recipe's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Training<'a> {
+    /// `textual-inversion`, `dreambooth-lora`, `custom-diffusion` or `single-insert`.
+    pub recipe: Option<&'a str>,
+    /// Name, path, or Hugging Face id such as `org/name`; `None`: the only model there is.
+    pub model: Option<&'a str>,
+    /// Steps in all, 1 to 100 000.
+    pub steps: Option<u32>,
+    /// Rank of changes of projections, 1 to 256.
+    pub rank: Option<u32>,
+    /// How many earlier versions of the subject, newest first, it is learned from as well, at most 32.
+    pub earlier: u32,
+    /// The same request and seed learn the same.
+    pub seed: u64,
+}
+
 /// Learn what is selected.
 #[derive(Debug, Clone, Copy)]
 pub struct LearnRequest<'a> {
@@ -235,6 +252,8 @@ pub struct LearnRequest<'a> {
     pub caption: Option<&'a str>,
     /// What the subject is, such as `teddy bear`; `None`: its name.
     pub word: Option<&'a str>,
+    /// A text model learns the subject as well; `None`: none does.
+    pub training: Option<Training<'a>>,
 }
 
 /// How a text model re-poses. `None`: a good default.
@@ -341,6 +360,7 @@ impl<'a> LearnRequest<'a> {
             refine: Refine::Auto,
             caption: None,
             word: None,
+            training: None,
         }
     }
 }

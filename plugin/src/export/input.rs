@@ -11,7 +11,9 @@ use repose_host::abi;
 
 use crate::canvas::{Raster, Selection};
 use crate::kernels::Precision;
-use crate::request::{Erase, Learn, Pin, Pixels, Placement, Refine, Repose, Samples, Words};
+use crate::request::{
+    Erase, Learn, Pin, Pixels, Placement, Refine, Repose, Samples, Training, Words,
+};
 use crate::subject::Consent;
 use crate::{Error, Result};
 
@@ -43,7 +45,7 @@ macro_rules! sized {
 }
 
 sized! {
-    EngineOptions 24 Picture 64 Selection 48 LearnRequest 56 Text 72 PoseRequest 96 EraseRequest 40
+    EngineOptions 24 Picture 64 Selection 48 LearnRequest 56 Training 40 Text 72 PoseRequest 96 EraseRequest 40
     JobStatus 72 Layer 104
 }
 
@@ -209,7 +211,29 @@ pub(super) unsafe fn learn(raw: *const abi::LearnRequest) -> Result<Learn> {
         caption: unsafe { optional_text(it.caption, "the caption") }?,
         // SAFETY: the caller's promise.
         word: unsafe { optional_text(it.word, "the subject's word") }?,
+        // SAFETY: the caller's promise.
+        training: unsafe { training(it.training) }?,
     })
+}
+
+/// # Safety
+/// As [`learn`].
+unsafe fn training(raw: *const abi::Training) -> Result<Option<Training>> {
+    if raw.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: the caller's promise.
+    let it = unsafe { sized(raw, "the training") }?;
+    Ok(Some(Training {
+        // SAFETY: the caller's promise.
+        recipe: unsafe { optional_text(it.recipe, "the recipe's name") }?,
+        // SAFETY: the caller's promise.
+        model: unsafe { optional_text(it.model, "the model's name") }?,
+        steps: (it.steps != 0).then_some(it.steps),
+        rank: (it.rank != 0).then_some(it.rank),
+        earlier: it.earlier,
+        seed: it.seed,
+    }))
 }
 
 /// # Safety

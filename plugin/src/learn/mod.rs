@@ -3,25 +3,46 @@
 pub mod colours;
 pub mod matte;
 pub mod mesh;
+pub mod recipe;
+mod text;
 pub mod train;
 mod trim;
 
 use sha2::{Digest, Sha256};
+use text::{Picture, Study};
 
 use crate::canvas::{Canvas, Grid, Image, Mask, Raster, Rect, Selection, Space, grow};
 use crate::engine::patch::level::RADIUS;
-use crate::outcome::Outcome;
+use crate::engine::stable_diffusion::Cache;
+use crate::outcome::{ModelRef, Outcome};
 use crate::progress::Progress;
-use crate::request::Learn;
-use crate::subject::{Library, Prior, Subject, SubjectWords, hex};
+use crate::request::{Learn, Training};
+use crate::subject::{Library, Prior, Subject, SubjectWords, TextPart, hex};
 use crate::{Error, Result};
 
 /// Coverage from which a pixel shows the subject alone.
 pub const WHOLE: f32 = 0.99;
 
-/// Learns a subject: matte, the subject's own colours, mesh, patches, and the file in the library, in this order.
-pub fn run(request: &Learn, library: &Library, progress: &Progress) -> Result<Outcome> {
-    progress.begin(100);
+/// Share of the job before a text model's training, and where it ends.
+const BEFORE: f32 = 0.02;
+const AFTER: f32 = 0.99;
+
+/// Learns a subject: matte, the subject's own colours, mesh, patches, what a text model shall know of it, and the file in the
+/// library, in this order.
+///
+/// # Errors
+/// As the library and the models; `Caller` if nothing is selected.
+pub fn run(
+    request: &Learn,
+    library: &Library,
+    models: &mut Cache,
+    progress: &Progress,
+) -> Result<Outcome> {
+    progress.begin(1000);
+    let before = match request.training {
+        Some(_) => BEFORE,
+        None => 1.0,
+    };
     Library::check(&request.name, &request.consent)?;
     let canvas = Canvas::new(&request.picture)?;
     let rect = surroundings(&canvas, selected(&request.selection)?);
@@ -29,13 +50,13 @@ pub fn run(request: &Learn, library: &Library, progress: &Progress) -> Result<Ou
     let image = canvas.image(rect)?;
     let selection = request.selection.place(rect);
     let matte = matte::cut_out(&image, &selection, request.refine).matte;
-    progress.reach(0.3)?;
+    progress.reach(0.3 * before)?;
     progress.stage("colours")?;
     let (colours, _) = colours::unmix(&image, &matte);
     progress.preview(&on_grey(&colours, &matte));
-    progress.reach(0.6)?;
+    progress.reach(0.6 * before)?;
     progress.stage("mesh")?;
-    let subject = Subject {
+    let mut subject = Subject {
         name: request.name.clone(),
         rect,
         source_size: [request.picture.width, request.picture.height],
@@ -49,15 +70,71 @@ pub fn run(request: &Learn, library: &Library, progress: &Progress) -> Result<Ou
         },
         colours,
         matte,
+        text: None,
     };
-    progress.reach(0.8)?;
+    progress.reach(0.8 * before)?;
+    let mut model = None;
+    if let Some(training) = &request.training {
+        let text = study(
+            request, training, &canvas, &subject, library, models, progress,
+        )?;
+        model = Some(text.1);
+        subject.text = Some(text.0);
+    }
     progress.stage("saving")?;
     let saved = library.save(&subject, &request.consent)?;
     Ok(Outcome {
         layers: Vec::new(),
         subject: Some(saved),
-        model: None,
+        model,
     })
+}
+
+/// What a text model learns of a subject, and which.
+fn study(
+    request: &Learn,
+    training: &Training,
+    canvas: &Canvas<'_>,
+    subject: &Subject,
+    library: &Library,
+    models: &mut Cache,
+    progress: &Progress,
+) -> Result<(TextPart, ModelRef)> {
+    progress.stage("model")?;
+    let word = request.word.as_deref().unwrap_or(&request.name);
+    let all = canvas.bounds();
+    let mut pictures = vec![Picture {
+        image: canvas.image(all)?,
+        matte: subject.matte.placed(subject.rect, all),
+        caption: request.caption.clone(),
+    }];
+    for earlier in library.newest(&request.name, training.earlier as usize)? {
+        let canvas = Canvas::new(&earlier.raster)?;
+        pictures.push(Picture {
+            image: canvas.image(canvas.bounds())?,
+            matte: earlier.matte,
+            caption: earlier.words.caption,
+        });
+    }
+    let model = models.open(training.model.as_deref(), &[], None)?;
+    let study = Study {
+        recipe: training.recipe()?,
+        steps: training.steps.map(u64::from),
+        rank: training.rank.map(|rank| rank as usize),
+        seed: training.seed,
+        word,
+        token: token(&request.name),
+        state: Some(library.root().join("training").join(library.request())),
+    };
+    Ok((study.run(model, &pictures, progress)?, model.reference()))
+}
+
+/// What stands in prompts for a subject's learned word: `my-` and the letters and digits of its name.
+fn token(name: &str) -> String {
+    let plain = name.to_lowercase();
+    let words = plain.split(|c: char| !c.is_alphanumeric());
+    let words: Vec<&str> = words.filter(|w| !w.is_empty()).collect();
+    format!("my-{}", words.join("-"))
 }
 
 /// Where a selection is not 0; a caller error if that is nowhere.

@@ -55,6 +55,9 @@ fn learn(request: &Learn) -> Result<()> {
             )));
         }
     }
+    if let Some(training) = &request.training {
+        training.check()?;
+    }
     let consent = &request.consent;
     text(&consent.statement, "the consent")?;
     if consent.statement.trim().is_empty() {

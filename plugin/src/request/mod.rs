@@ -3,10 +3,12 @@
 mod check;
 mod pixels;
 mod saved;
+mod training;
 mod words;
 
 pub use check::FURTHEST;
 pub use pixels::{Pixels, Samples};
+pub use training::Training;
 pub use words::Words;
 
 use crate::canvas::{Raster, Selection};
@@ -52,6 +54,8 @@ pub struct Learn {
     pub caption: Option<String>,
     /// What the subject is, such as `teddy bear`; `None`: its name.
     pub word: Option<String>,
+    /// How a text model learns the subject as well; `None`: none does.
+    pub training: Option<Training>,
 }
 
 /// When a selection's edge is refined to a matte.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use safetensors::tensor::{Dtype, TensorInfo, TensorView};
 use serde::{Deserialize, Serialize};
 
-use super::{Erase, Learn, Pin, Placement, Refine, Repose, Request, Words, check};
+use super::{Erase, Learn, Pin, Placement, Refine, Repose, Request, Training, Words, check};
 use crate::canvas::{Channels, Depth, Grid, Raster, Rect, Selection, SelectionDepth, Space};
 use crate::subject::Consent;
 use crate::{Error, Result};
@@ -44,6 +44,8 @@ enum Kind {
         caption: Option<String>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         word: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        training: Option<Training>,
     },
     Repose {
         subject: String,
@@ -189,6 +191,7 @@ impl Request {
                 refine,
                 caption,
                 word,
+                training,
             } => Self::Learn(Learn {
                 picture,
                 selection: selection.ok_or_else(needed)?,
@@ -197,6 +200,7 @@ impl Request {
                 refine,
                 caption,
                 word,
+                training,
             }),
             Kind::Repose {
                 subject,
@@ -248,6 +252,7 @@ impl Request {
                 refine: r.refine,
                 caption: r.caption.clone(),
                 word: r.word.clone(),
+                training: r.training.clone(),
             },
             Self::Repose(r) => Kind::Repose {
                 subject: r.subject.clone(),

@@ -95,6 +95,12 @@ fn request() -> impl Strategy<Value = Request> {
                     refine: Refine::Auto,
                     caption: person.then(|| "a person on a chair".to_owned()),
                     word: None,
+                    training: person.then(|| Training {
+                        recipe: Some("textual-inversion".to_owned()),
+                        steps: Some(300),
+                        earlier: 2,
+                        ..Training::default()
+                    }),
                 })
             })
     };

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::disk::{self, SCHEMA};
 use super::file::Written;
-use super::{Consent, Subject, SubjectWords, thumbnail};
+use super::{Consent, Subject, SubjectWords, TextFacts, thumbnail};
 use crate::Result;
 
 /// The card's file name in a version's folder.
@@ -17,7 +17,7 @@ pub const TENSORS: &str = "subject.safetensors";
 pub const MAX_CARD: u64 = 1 << 20;
 
 /// What one version of a subject is. Sealed: see [`disk::sealed`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Card {
     /// Of this format.
     pub schema: u32,
@@ -25,12 +25,15 @@ pub struct Card {
     pub name: String,
     /// From 1.
     pub version: u32,
-    /// How it was learned: `patch`.
+    /// How it was learned: `patch`, or the recipe of a text model.
     pub recipe: String,
-    /// The engine it was learned for.
+    /// The engine it was learned for: `patch`, or `stable-diffusion`, which has what `patch` needs as well.
     pub engine: String,
     /// SHA-256 of the base model's weights; the patch engine has none.
     pub base_model_sha256: Option<String>,
+    /// By what and how a text model learned it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<TextFacts>,
     /// The picture it was learned from.
     pub source: Source,
     /// Where the crop lay in it: x, y, width, height.
@@ -103,13 +106,16 @@ impl Card {
         request: &str,
         tensors: &Written,
     ) -> Result<Self> {
+        let text = subject.text.as_ref().map(|text| &text.facts);
+        let engine = text.map_or("patch", |_| "stable-diffusion");
         Ok(Self {
             schema: SCHEMA,
             name: subject.name.clone(),
             version: 0,
-            recipe: "patch".into(),
-            engine: "patch".into(),
-            base_model_sha256: None,
+            recipe: text.map_or("patch", |text| &text.recipe).into(),
+            engine: engine.into(),
+            base_model_sha256: text.map(|text| text.model_sha256.clone()),
+            text: text.cloned(),
             source: Source {
                 sha256: subject.source_hash.clone(),
                 width: subject.source_size[0],

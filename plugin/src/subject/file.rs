@@ -2,7 +2,8 @@
 //!
 //! The safetensors layout is: length of the header (u64), header (JSON: name, type, shape and place of every tensor), data.
 //! Tensors here: `colours` f32 [h, w, 3], `matte` f32 [h, w], `mesh.vertices` f32 [n, 2], `mesh.triangles` u32 [n, 3],
-//! `prior.centres` u32 [n, 2], `raster` u8 [h, w, bytes per pixel], `icc` u8 \[n\] where there is a profile. What is not a
+//! `prior.centres` u32 [n, 2], `raster` u8 [h, w, bytes per pixel], `icc` u8 \[n\] where there is a profile; where a text model
+//! learned the subject too, `text.lora` and `text.word` u8 \[n\], which are safetensors files of their own. What is not a
 //! tensor stands as JSON in the header's metadata under `repose`. Reading trusts nothing: shapes must agree with each
 //! other and with the file's size before memory is taken, and the caller compares the SHA-256 of every byte read.
 
@@ -18,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::disk::{SCHEMA, damaged, failed, hex};
-use super::{Mesh, Prior, Subject, SubjectWords};
+use super::{Mesh, Prior, Subject, SubjectWords, TextFacts, TextPart};
 use crate::canvas::{Channels, Depth, Grid, MAX_PIXELS, Raster, Rect, Space};
 use crate::{Error, Result};
 
@@ -32,6 +33,9 @@ const _: () = assert!(
 const CHUNK: usize = 256 * 1024;
 const MAX_HEADER: u64 = 64 * 1024;
 const MAX_ICC: usize = 16 << 20;
+/// The tensors of a text part.
+const LORA: &str = "text.lora";
+const WORD: &str = "text.word";
 
 /// What is not a tensor.
 #[derive(Serialize, Deserialize)]
@@ -46,6 +50,8 @@ struct Facts {
     patch: u32,
     #[serde(flatten)]
     words: SubjectWords,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    text: Option<TextFacts>,
 }
 
 #[derive(Serialize, Deserialize, Clone, Copy, PartialEq)]
@@ -143,10 +149,11 @@ pub fn write(path: &Path, subject: &Subject) -> Result<Written> {
         source_hash: subject.source_hash.clone(),
         patch: subject.prior.patch,
         words: subject.words.clone(),
+        text: subject.text.as_ref().map(|text| text.facts.clone()),
     };
     let (mesh, centres) = (&subject.mesh, &subject.prior.centres);
     // Widest type first, as safetensors asks for alignment.
-    let tensors: [(&str, Dtype, Vec<usize>, &[u8]); 7] = [
+    let mut tensors: Vec<(&str, Dtype, Vec<usize>, &[u8])> = vec![
         (
             "colours",
             Dtype::F32,
@@ -185,6 +192,10 @@ pub fn write(path: &Path, subject: &Subject) -> Result<Written> {
         ),
         ("icc", Dtype::U8, vec![icc.len()], icc),
     ];
+    if let Some(TextPart { lora, word, .. }) = &subject.text {
+        tensors.push((LORA, Dtype::U8, vec![lora.len()], lora));
+        tensors.push((WORD, Dtype::U8, vec![word.len()], word));
+    }
     let mut offset = 0;
     let infos = tensors
         .iter()
@@ -318,6 +329,7 @@ pub fn parse(path: &Path, from: impl Read, size: u64) -> Result<(Subject, Writte
         triangles,
         centres,
         icc,
+        text,
     } = layout;
     let [x, y, w, h] = facts.rect;
     let colours = Grid::from_vec(w, h, source.values::<[f32; 3]>(w * h)?)?;
@@ -332,6 +344,14 @@ pub fn parse(path: &Path, from: impl Read, size: u64) -> Result<(Subject, Writte
     };
     let bytes = source.values(w * h * facts.depth.bytes() * facts.channels.count())?;
     let icc = source.values::<u8>(icc)?;
+    let text = match (facts.text, text) {
+        (Some(facts), Some([lora, word])) => Some(TextPart {
+            facts,
+            lora: source.values(lora)?,
+            word: source.values(word)?,
+        }),
+        _ => None,
+    };
     let subject = Subject {
         name: String::new(),
         rect: Rect {
@@ -360,6 +380,7 @@ pub fn parse(path: &Path, from: impl Read, size: u64) -> Result<(Subject, Writte
         colours,
         mesh,
         prior,
+        text,
     };
     check(&subject).map_err(|e| damaged(path, e))?;
     let written = Written {
@@ -376,6 +397,8 @@ struct Layout {
     triangles: usize,
     centres: usize,
     icc: usize,
+    /// Bytes of the text part's files.
+    text: Option<[usize; 2]>,
 }
 
 impl Layout {
@@ -412,16 +435,21 @@ impl Layout {
         };
         let [vertices, triangles, centres, icc] =
             ["mesh.vertices", "mesh.triangles", "prior.centres", "icc"].map(rows);
+        let text = facts.text.is_some().then(|| [LORA, WORD].map(rows));
         let pixel = facts.depth.bytes() * facts.channels.count();
-        let expected: [(&str, Dtype, &[usize]); 7] = [
-            ("colours", Dtype::F32, &[h, w, 3]),
-            ("matte", Dtype::F32, &[h, w]),
-            ("mesh.vertices", Dtype::F32, &[vertices, 2]),
-            ("mesh.triangles", Dtype::U32, &[triangles, 3]),
-            ("prior.centres", Dtype::U32, &[centres, 2]),
-            ("raster", Dtype::U8, &[h, w, pixel]),
-            ("icc", Dtype::U8, &[icc]),
+        let mut expected: Vec<(&str, Dtype, Vec<usize>)> = vec![
+            ("colours", Dtype::F32, vec![h, w, 3]),
+            ("matte", Dtype::F32, vec![h, w]),
+            ("mesh.vertices", Dtype::F32, vec![vertices, 2]),
+            ("mesh.triangles", Dtype::U32, vec![triangles, 3]),
+            ("prior.centres", Dtype::U32, vec![centres, 2]),
+            ("raster", Dtype::U8, vec![h, w, pixel]),
+            ("icc", Dtype::U8, vec![icc]),
         ];
+        if let Some([lora, word]) = text {
+            expected.push((LORA, Dtype::U8, vec![lora]));
+            expected.push((WORD, Dtype::U8, vec![word]));
+        }
         if metadata.offset_keys().len() != expected.len() {
             return Err(damaged(path, "it has other tensors than a subject has"));
         }
@@ -444,6 +472,7 @@ impl Layout {
             triangles,
             centres,
             icc,
+            text,
         })
     }
 }

@@ -93,6 +93,11 @@ impl Library {
         }
     }
 
+    /// SHA-256 of the request that what is saved now comes from, in hex; empty for none.
+    pub fn request(&self) -> &str {
+        &self.request
+    }
+
     /// Where the library's data lies.
     pub fn root(&self) -> &Path {
         &self.root
@@ -189,6 +194,23 @@ impl Library {
                 version: card.version,
             },
         ))
+    }
+
+    /// The newest versions of a subject, newest first, at most `count`; none if there is no such subject.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn newest(&self, name: &str, count: usize) -> Result<Vec<Subject>> {
+        let folder = match count {
+            0 => None,
+            _ => self.find(name)?,
+        };
+        let Some(folder) = folder else {
+            return Ok(Vec::new());
+        };
+        let numbers = versions(&folder.path)?.into_iter().rev().take(count);
+        let load = |(number, _)| Ok(self.load(name, Some(number))?.0);
+        numbers.map(load).collect()
     }
 
     /// The folder, card and present consent of a version that may be used today.

@@ -17,14 +17,18 @@ pub mod provenance;
 mod record;
 #[cfg(test)]
 mod testing;
+mod text_part;
 mod thumbnail;
 mod verify;
+mod words;
 
 pub use consent::Consent;
 pub(crate) use disk::{hex, read_bounded};
 pub use library::Library;
 pub use log::{Action, Row};
+pub use text_part::{TextFacts, TextPart};
 pub use verify::{Problem, Report};
+pub use words::{SubjectWords, marked, places};
 
 use crate::canvas::{Image, Mask, Raster, Rect};
 use serde::{Deserialize, Serialize};
@@ -45,17 +49,6 @@ pub struct Prior {
     pub patch: u32,
     /// Centres (x, y) of the patches that lie wholly on the subject, in pixels of the subject's crop.
     pub centres: Vec<[u32; 2]>,
-}
-
-/// What text models are told about a subject.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct SubjectWords {
-    /// What the picture shows that it was learned from, at most 4096 bytes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub caption: Option<String>,
-    /// What it is, such as `teddy bear`, at most 200 bytes; `None`: its name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub word: Option<String>,
 }
 
 /// A learned subject, as the engine uses it. All grids have the size of the crop.
@@ -81,6 +74,8 @@ pub struct Subject {
     pub prior: Prior,
     /// What text models are told about it.
     pub words: SubjectWords,
+    /// What a text model learned of it.
+    pub text: Option<TextPart>,
 }
 
 /// Names one version of a subject in a library.

@@ -45,6 +45,7 @@ pub fn subject(name: &str, width: usize, height: usize, depth: Depth) -> Subject
             patch: 7,
             centres: vec![[0, 0], [width as u32 - 1, height as u32 - 1]],
         },
+        text: None,
     }
 }
 

@@ -1,14 +1,17 @@
 //! The text model at hand: loading one takes seconds, so it stays until another one is asked for.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::model::{Model, device};
-use super::text::Prompt;
+use super::text::{LoraUse, NewWords, Prompt};
 use super::vae::Taesd;
 use super::weights::Options;
 use super::weights::embedding::Embedding;
 use super::weights::lora::Lora;
+use super::weights::store::Store;
 use crate::models::{Care, Found, Kind, Models, verify};
+use crate::subject::TextPart;
 use crate::{Error, Result};
 
 /// Opens one engine's text models, and keeps the last.
@@ -30,12 +33,17 @@ impl Cache {
     }
 
     /// The model of this name, path or Hugging Face id, or the only one there is, with the LoRAs that the prompts ask for and
-    /// the learned words that stand in them.
+    /// the learned words that stand in them, and with what was learned of a subject.
     ///
     /// # Errors
-    /// `Refused` if there is no text model at all, `Caller` if the one asked for is not there or none was named among
+    /// `Refused` if there is no text model at all, or the subject was learned with another one; `Caller` if the one asked for is not there or none was named among
     /// several; `Files` if a file is damaged.
-    pub fn open(&mut self, wanted: Option<&str>, prompts: &[&str]) -> Result<&Model> {
+    pub fn open(
+        &mut self,
+        wanted: Option<&str>,
+        prompts: &[&str],
+        own: Option<&TextPart>,
+    ) -> Result<&Model> {
         let path = match wanted {
             Some(name) => self.models.resolve(Kind::Checkpoint, name)?,
             None => self.only()?,
@@ -54,7 +62,10 @@ impl Cache {
                 model
             }
         };
-        let mut loras = Vec::new();
+        let mut loras = match own {
+            Some(own) => learned(own, &model)?,
+            None => Vec::new(),
+        };
         for prompt in prompts {
             for used in Prompt::parse(prompt)?.loras {
                 let file = self.models.resolve(Kind::Lora, &used.name)?;
@@ -62,7 +73,14 @@ impl Cache {
             }
         }
         model.put_on(&loras)?;
-        model.learn_words(self.words(prompts)?);
+        let widths = model.text_widths();
+        let mut words = self.words(prompts, &widths)?;
+        if let Some(own) = own.filter(|own| !own.word.is_empty()) {
+            let path = Path::new(&own.facts.token);
+            let word = Embedding::parse(path, own.word.clone())?;
+            words.add(&own.facts.token, &word.for_encoders(&widths)?);
+        }
+        model.learn_words(words);
         Ok(&self.loaded.insert((path, model)).1)
     }
 
@@ -96,9 +114,9 @@ impl Cache {
     }
 
     /// The learned words whose tokens stand in one of the prompts.
-    fn words(&self, prompts: &[&str]) -> Result<Vec<Embedding>> {
+    fn words(&self, prompts: &[&str], widths: &[usize]) -> Result<NewWords> {
         let prompts: Vec<String> = prompts.iter().map(|p| p.to_lowercase()).collect();
-        let mut words = Vec::new();
+        let mut words = NewWords::default();
         for found in self.models.find(Kind::Embedding)? {
             let name = found
                 .name
@@ -108,9 +126,43 @@ impl Cache {
                 .to_lowercase();
             // Only those that are meant are read: a folder may hold hundreds.
             if prompts.iter().any(|p| p.contains(&name)) {
-                words.push(Embedding::open(&found.path)?);
+                put(&mut words, &Embedding::open(&found.path)?, widths)?;
             }
         }
         Ok(words)
     }
+}
+
+/// Makes an embedding known under all its names.
+fn put(words: &mut NewWords, embedding: &Embedding, widths: &[usize]) -> Result<()> {
+    let vectors = embedding.for_encoders(widths)?;
+    for name in &embedding.tokens {
+        words.add(name, &vectors);
+    }
+    Ok(())
+}
+
+/// The changes of projections that a subject brings.
+///
+/// # Errors
+/// `Refused` if it was learned with other weights.
+fn learned(own: &TextPart, model: &Model) -> Result<Vec<(Lora, LoraUse)>> {
+    let (facts, here) = (&own.facts, model.reference());
+    if facts.model_sha256 != here.sha256 {
+        return Err(Error::refused(format!(
+            "this subject was learned with the text model {:?}, and what was learned means nothing to {:?}: re-pose with that \
+             model, or learn the subject again with this one",
+            facts.model, here.name
+        )));
+    }
+    if own.lora.is_empty() {
+        return Ok(Vec::new());
+    }
+    let store = Store::parse(Path::new(&facts.token), Arc::new(own.lora.clone()))?;
+    let used = LoraUse {
+        name: facts.token.clone(),
+        unet: 1.0,
+        text_encoder: 1.0,
+    };
+    Ok(vec![(Lora::of(store)?, used)])
 }

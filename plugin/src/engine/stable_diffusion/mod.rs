@@ -6,6 +6,7 @@
 mod cache;
 pub mod clip;
 pub mod config;
+pub mod frame;
 pub mod model;
 pub mod nn;
 mod pace;

@@ -1,5 +1,6 @@
 //! A checkpoint, built: everything that turns words and noise into pictures.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
@@ -7,14 +8,17 @@ use candle_core::{DType, Device, Tensor};
 use super::clip::TextEncoder;
 use super::pace::Pace;
 use super::sampler::Schedule;
-use super::text::{Conditioning, Learned, LoraUse, Pad, Prompt, Stage, Tokenizer, time_ids};
-use super::unet::{Added, Controls, Input, Seen, UNet};
+use super::text::{Conditioning, LoraUse, NewWords, Pad, Prompt, Stage, Tokenizer, time_ids};
+use super::unet::{Added, Controls, Input, Place, Seen, UNet};
 use super::vae::{Taesd, Tiling, Vae};
-use super::weights::embedding::Embedding;
 use super::weights::lora::{Lora, Networks, Target};
 use super::weights::{Checkpoint, Family, Options, Weights};
 use crate::outcome::ModelRef;
 use crate::{Error, Result};
+
+/// Places across of the cross-attention that is read, in pictures as large as the model was trained on: where words point
+/// best (Prompt-to-Prompt, arXiv 2208.01626, reads 16×16 of 64×64).
+const MAP: usize = 16;
 
 /// A text model, ready to run.
 #[derive(Debug)]
@@ -31,7 +35,7 @@ pub struct Model {
     pace: Option<Pace>,
     /// See [`Checkpoint::zeros_for_empty`].
     zeros_for_empty: bool,
-    learned: Vec<Embedding>,
+    learned: NewWords,
 }
 
 /// Words, encoded for the U-Net.
@@ -40,6 +44,15 @@ pub struct Text {
     conditioning: Conditioning,
     /// Places of the subject's word in the context; none if it does not occur.
     pub word: Vec<usize>,
+}
+
+impl Text {
+    /// The same, through which no gradients go.
+    pub fn detached(mut self) -> Self {
+        self.conditioning.context = self.conditioning.context.detach();
+        self.conditioning.pooled = self.conditioning.pooled.map(|p| p.detach());
+        self
+    }
 }
 
 /// Where networks compute: on a GPU where the build and the machine have one, else on the CPU.
@@ -140,7 +153,7 @@ impl Model {
             schedule,
             pace,
             zeros_for_empty: checkpoint.zeros_for_empty,
-            learned: Vec::new(),
+            learned: NewWords::default(),
         })
     }
 
@@ -205,50 +218,15 @@ impl Model {
         word: Option<&str>,
         skip: usize,
     ) -> Result<[Text; 3]> {
-        let widths: Vec<usize> = self
-            .text
-            .iter()
-            .map(|(e, _)| e.config().hidden_size)
-            .collect();
-        let mut words = Vec::new();
-        let mut vectors: Vec<Vec<Tensor>> = vec![Vec::new(); widths.len()];
-        for embedding in &self.learned {
-            let own = embedding.for_encoders(&widths)?;
-            for name in &embedding.tokens {
-                words.push(Learned {
-                    name: name.clone(),
-                    vectors: embedding.count(),
-                });
-                for (all, own) in vectors.iter_mut().zip(&own) {
-                    all.push(own.clone());
-                }
-            }
-        }
-        let stages: Vec<Stage<'_>> = self
-            .text
-            .iter()
-            .zip(&vectors)
-            .map(|((encoder, tokenizer), learned)| Stage {
-                encoder,
-                tokenizer,
-                learned,
-            })
-            .collect();
+        let (stages, words) = (self.stages(&self.learned), self.learned.names());
         let [follow, avoid, shown] = [prompt, negative, source].map(Prompt::parse);
         let empty = negative.trim().is_empty();
-        let [follow, mut avoid] = Conditioning::pair(&stages, [&follow?, &avoid?], &words, skip)?;
+        let [follow, mut avoid] = Conditioning::pair(&stages, [&follow?, &avoid?], words, skip)?;
         if empty && self.zeros_for_empty {
             avoid = avoid.zeros()?;
         }
-        let shown = Conditioning::new(&stages, &shown?, &words, 1, skip)?;
-        let places = match (word, self.text.first()) {
-            (Some(word), Some((_, tokenizer))) => {
-                // As the prompt's syntax leaves it.
-                let plain: String = word.chars().filter(|c| !"()[]".contains(*c)).collect();
-                follow.chunks.places_of(&plain, tokenizer, &words)?
-            }
-            _ => Vec::new(),
-        };
+        let shown = Conditioning::new(&stages, &shown?, words, 1, skip)?;
+        let places = self.places(&follow, word, &self.learned)?;
         let plain = |conditioning| Text {
             conditioning,
             word: Vec::new(),
@@ -263,14 +241,82 @@ impl Model {
         ])
     }
 
-    /// The U-Net's output for noisy latents, one sample for each text, at one time step.
+    /// Encodes one prompt with other learned words than the model's own: gradients reach their vectors. `marked` are words of
+    /// the prompt whose places are wanted.
+    ///
+    /// # Errors
+    /// As [`Conditioning::new`].
+    pub fn text(&self, prompt: &str, words: &NewWords, marked: Option<&str>) -> Result<Text> {
+        let (stages, prompt) = (self.stages(words), Prompt::parse(prompt)?);
+        let conditioning = Conditioning::new(&stages, &prompt, words.names(), 1, 0)?;
+        Ok(Text {
+            word: self.places(&conditioning, marked, words)?,
+            conditioning,
+        })
+    }
+
+    fn stages<'a>(&'a self, words: &'a NewWords) -> Vec<Stage<'a>> {
+        let encoders = self.text.iter().enumerate();
+        let stage = |(index, (encoder, tokenizer)): (usize, &'a (TextEncoder, Tokenizer))| Stage {
+            encoder,
+            tokenizer,
+            learned: words.of(index),
+        };
+        encoders.map(stage).collect()
+    }
+
+    /// Where a phrase stands in a text.
+    fn places(
+        &self,
+        text: &Conditioning,
+        phrase: Option<&str>,
+        words: &NewWords,
+    ) -> Result<Vec<usize>> {
+        let (Some(phrase), Some((_, tokenizer))) = (phrase, self.text.first()) else {
+            return Ok(Vec::new());
+        };
+        // As the prompt's syntax leaves it.
+        let plain: String = phrase.chars().filter(|c| !"()[]".contains(*c)).collect();
+        text.chunks.places_of(&plain, tokenizer, words.names())
+    }
+
+    /// The mean of the vectors that the vocabulary has for a phrase, `[1, width]` for each text encoder: where a new word for
+    /// such a thing may begin.
+    ///
+    /// # Errors
+    /// `Caller` if the phrase is empty.
+    pub fn vectors_of(&self, phrase: &str) -> Result<Vec<Tensor>> {
+        let mean = |(encoder, tokenizer): &(TextEncoder, Tokenizer)| {
+            let ids = tokenizer.encode(phrase)?;
+            if ids.is_empty() {
+                return Err(Error::caller(
+                    "a word for the subject is missing, such as `teddy bear`",
+                ));
+            }
+            let vectors = encoder.embed(&[ids])?.to_dtype(DType::F32)?;
+            Ok(vectors.squeeze(0)?.mean_keepdim(0)?)
+        };
+        self.text.iter().map(mean).collect()
+    }
+
+    /// The cross-attentions that show best where words point.
+    pub fn pointing(&self) -> BTreeSet<String> {
+        let layers = self.unet.layers();
+        let cross = || layers.iter().filter(|l| l.cross && l.place != Place::Mid);
+        let wanted = (self.unet.config().sample_size.at(0) / MAP).max(1).ilog2() as usize;
+        let level = cross().map(|l| l.level).min_by_key(|l| l.abs_diff(wanted));
+        let chosen = cross().filter(|l| Some(l.level) == level);
+        chosen.map(|l| l.name.clone()).collect()
+    }
+
+    /// The U-Net's output for noisy latents, one sample for each text, at the time step of each, or one for all.
     ///
     /// # Errors
     /// `Caller` if shapes or controls do not fit.
     pub fn predict(
         &self,
         latents: &Tensor,
-        timestep: f32,
+        timesteps: &[f32],
         texts: &[&Text],
         controls: &Controls,
     ) -> Result<(Tensor, Seen)> {
@@ -282,7 +328,7 @@ impl Model {
         };
         let input = Input {
             latents,
-            timesteps: &[timestep],
+            timesteps,
             context: &context,
             added: added.as_ref(),
         };
@@ -349,8 +395,21 @@ impl Model {
     }
 
     /// Makes these learned words known, instead of those before.
-    pub fn learn_words(&mut self, learned: Vec<Embedding>) {
+    pub fn learn_words(&mut self, learned: NewWords) {
         self.learned = learned;
+    }
+
+    /// The widths of its text encoders.
+    pub fn text_widths(&self) -> Vec<usize> {
+        let widths = self.text.iter().map(|(e, _)| e.config().hidden_size);
+        widths.collect()
+    }
+
+    /// The networks that can be adapted: the U-Net and each text encoder.
+    pub fn networks(&self) -> impl Iterator<Item = (Target, &Weights)> {
+        let text = self.text.iter().enumerate();
+        let text = text.map(|(index, (encoder, _))| (Target::Text(index), encoder.weights()));
+        std::iter::once((Target::UNet, self.unet.weights())).chain(text)
     }
 
     /// Puts these LoRAs on, at their weights, instead of those before. Returns names of theirs that mean nothing in this

@@ -78,7 +78,14 @@ impl Plan {
                 number,
                 noise: Noise::new(self.seed, number),
             };
-            let made = loss(&mut step)?;
+            let made = match loss(&mut step) {
+                Ok(made) => made,
+                Err(error) => {
+                    // Cancelled within a step, or the device is full: what was learned until here is not lost.
+                    keep(parts)?;
+                    return Err(error);
+                }
+            };
             let gradients = made.total.backward()?;
             parts.step(&gradients, self.clip, 1.0, self.average)?;
             let mut values = Vec::with_capacity(made.summands.len());

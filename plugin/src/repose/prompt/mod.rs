@@ -5,7 +5,6 @@
 //! new silhouette is set back. Pins, a guide or a placement, if given, set the latent it starts from. The law of unmasked
 //! pixels does not rest on the model: what is outside the layer's mask is the document's own.
 
-mod frame;
 mod path;
 mod plan;
 mod preview;
@@ -20,6 +19,7 @@ use super::{Found, Posed, Work, asks_for_shape, locate, mask_depth};
 use crate::canvas::{Canvas, Grid, Image, Layer, Mask, Rect, Role, grow};
 use crate::engine::patch::field::mix;
 use crate::engine::stable_diffusion::Cache;
+use crate::engine::stable_diffusion::frame::Frame;
 use crate::engine::stable_diffusion::model::{Model, Text};
 use crate::engine::stable_diffusion::sampler::{Method, Noise, Sampler};
 use crate::engine::stable_diffusion::unet::{Controls, TextMemory};
@@ -29,7 +29,6 @@ use crate::request::Repose;
 use crate::subject::{Library, Subject};
 use crate::{Error, Result};
 use candle_core::Tensor;
-use frame::Frame;
 use path::Path;
 use plan::Plan;
 use region::Region;
@@ -68,7 +67,7 @@ pub fn run(
     let canvas = Canvas::new(&request.picture)?;
     let found = locate(&canvas, request, &subject)?;
     progress.stage("model")?;
-    let model = models.open(plan.model.as_deref(), &plan.texts())?;
+    let model = models.open(plan.model.as_deref(), &plan.texts(), subject.text.as_ref())?;
     let texts = Texts::new(model, &plan)?;
     let rough = match shaped || found.removal.is_none() {
         true => Some(Rough::new(&canvas, request, &subject, &found, progress)?),
@@ -270,7 +269,7 @@ impl Scene {
             self.first,
             &mut |sample, t| {
                 watch.inverted()?;
-                Ok(model.predict(sample, t, &[&texts.source], &controls)?.0)
+                Ok(model.predict(sample, &[t], &[&texts.source], &controls)?.0)
             },
         )
     }

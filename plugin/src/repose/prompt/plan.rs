@@ -4,7 +4,7 @@ use super::turns::{Turn, turns};
 use crate::engine::stable_diffusion::model::Model;
 use crate::engine::stable_diffusion::sampler::Method;
 use crate::request::Repose;
-use crate::subject::Subject;
+use crate::subject::{Subject, TextFacts, marked, places};
 use crate::{Error, Result};
 
 /// DDIM's steps: the picture is inverted with as many, so fewer than for pure sampling lose little.
@@ -68,7 +68,7 @@ impl Plan {
                 )
             })?;
         let word = match filled(words.word) {
-            Some(word) if holds(&prompt, &word) => Some(word),
+            Some(word) if !places(&prompt, &word).is_empty() => Some(word),
             Some(word) => {
                 return Err(Error::caller(format!(
                     "the prompt does not have the words {word:?}, which shall mean the subject: write them as they stand in it"
@@ -77,12 +77,26 @@ impl Plan {
             None => [subject.words.word.clone(), Some(request.subject.clone())]
                 .into_iter()
                 .flatten()
-                .find(|word| holds(&prompt, word)),
+                .find(|word| !places(&prompt, word).is_empty()),
         };
+        let source = filled(words.source).or(caption).unwrap_or_default();
+        let Named {
+            prompt,
+            source,
+            word,
+        } = match &subject.text {
+            Some(text) => Named::by(&text.facts, prompt, source, word),
+            None => Named {
+                prompt,
+                source,
+                word,
+            },
+        };
+        let learned_with = subject.text.as_ref().map(|text| text.facts.model.clone());
         Ok(Self {
-            model: filled(words.model),
+            model: filled(words.model).or(learned_with),
             negative: words.negative.unwrap_or_default(),
-            source: filled(words.source).or(caption).unwrap_or_default(),
+            source,
             word,
             method: words.sampler.map(|name| name.parse()).transpose()?,
             steps: words.steps.map(|n| n as usize),
@@ -141,32 +155,30 @@ impl Plan {
     }
 }
 
+/// The texts, and the words of the first that mean the subject.
+struct Named {
+    prompt: String,
+    source: String,
+    word: Option<String>,
+}
+
+impl Named {
+    /// With the learned word in its place.
+    fn by(facts: &TextFacts, prompt: String, source: String, word: Option<String>) -> Self {
+        let word = word.unwrap_or_else(|| facts.word.clone());
+        Self {
+            prompt: marked(&prompt, &word, &facts.token),
+            // Where the subject's word does not occur the picture may show it elsewhere, or not at all.
+            source: match places(&source, &word).is_empty() {
+                true => source,
+                false => marked(&source, &word, &facts.token),
+            },
+            word: Some(format!("{} {word}", facts.token)),
+        }
+    }
+}
+
 /// Not blank.
 fn filled(text: Option<String>) -> Option<String> {
     text.filter(|t| !t.trim().is_empty())
-}
-
-/// Whether a prompt has these words, whole, in any case.
-fn holds(prompt: &str, words: &str) -> bool {
-    let (prompt, words) = (prompt.to_lowercase(), words.trim().to_lowercase());
-    let within = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
-    !words.is_empty()
-        && prompt.match_indices(&words).any(|(at, found)| {
-            let (before, after) = (&prompt[..at], &prompt[at + found.len()..]);
-            !within(before.chars().next_back()) && !within(after.chars().next())
-        })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::holds;
-
-    #[test]
-    fn words_are_found_whole() {
-        assert!(holds("A photo of a Teddy Bear, waving", "teddy bear"));
-        assert!(holds("(cat:1.2) on a mat", " cat "));
-        assert!(!holds("a catalogue", "cat"));
-        assert!(!holds("a bobcat", "cat"));
-        assert!(!holds("a cat", "  "));
-    }
 }

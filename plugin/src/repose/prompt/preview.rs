@@ -2,9 +2,9 @@
 
 use candle_core::{DType, Device, Tensor};
 
-use super::frame::scale_image;
 use crate::Result;
 use crate::canvas::{Grid, Image};
+use crate::engine::stable_diffusion::frame::scale_image;
 
 /// Latents to colours, one latent to one pixel, by the affine map that is right for the picture at hand.
 ///

@@ -3,8 +3,8 @@
 //! The old one is the user's selection, the new one is read, step by step, from the model's attention to the subject's
 //! word; a deformed subject's outline, if pins or a guide made one, belongs to it from the start.
 
-use super::frame::Frame;
 use crate::canvas::{Grid, Mask, grow};
+use crate::engine::stable_diffusion::frame::Frame;
 
 /// Attention to a word, from 0 to 1 over the map, from which a place shows what the word means: the local blend of
 /// Prompt-to-Prompt (arXiv 2208.01626) takes as much.

@@ -3,7 +3,7 @@
 use crate::error::ErrorKind;
 use crate::{Error, Result};
 
-use super::frame::GRID;
+use crate::engine::stable_diffusion::frame::GRID;
 
 /// Pixels of a longer side below which models only paint noise.
 const LEAST: usize = 256;

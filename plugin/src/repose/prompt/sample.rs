@@ -7,21 +7,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use candle_core::{Device, Tensor};
 
-use super::frame::{Frame, scale_mask};
 use super::path::{Path, blend};
 use super::region::Region;
 use super::turns::Turn;
 use crate::Result;
 use crate::canvas::{Grid, Mask};
+use crate::engine::stable_diffusion::frame::{Frame, scale_mask};
 use crate::engine::stable_diffusion::model::{Model, Text};
 use crate::engine::stable_diffusion::sampler::{Noise, Sampler, guide, rescale};
 use crate::engine::stable_diffusion::unet::{
-    Controls, Deep, DeepMemory, Features, Feed, Layer, Place, TextMemory,
+    Controls, Deep, DeepMemory, Features, Feed, Layer, TextMemory,
 };
 
-/// Places across of the cross-attention that is read, in pictures as large as the model was trained on: where words point
-/// best (Prompt-to-Prompt, arXiv 2208.01626, reads 16×16 of 64×64).
-const MAP: usize = 16;
 /// Share of fresh noise in what an edit starts from, where the rest is the inverted picture's: without it all candidates
 /// would be one.
 const FRESH: f64 = 0.3;
@@ -181,7 +178,9 @@ impl Run<'_> {
         let nothing = Mask::new(1, 1, 0.0);
         let input = self.with_mask(&sample, &nothing, self.path.at(sampler, sampler.steps())?)?;
         let t = sampler.timesteps()[index];
-        let (_, seen) = self.model.predict(&input, t, &[self.source], &controls)?;
+        let (_, seen) = self
+            .model
+            .predict(&input, &[t], &[self.source], &controls)?;
         let mut feed = BTreeMap::new();
         for (name, features) in seen.features {
             if let Some(one) = features.beside(Some(&self.weights(subject, &features)))? {
@@ -211,7 +210,7 @@ impl Run<'_> {
         let controls = Controls {
             maps: match self.target.word.is_empty() || !turn.whole {
                 true => BTreeSet::new(),
-                false => self.watched(),
+                false => self.model.pointing(),
             },
             feed,
             memory: Some(memory.clone()),
@@ -227,7 +226,7 @@ impl Run<'_> {
         let input = self.with_mask(&both, &region, masked)?;
         let texts = [self.negative, self.target];
         let texts = if turn.guided { &texts[..] } else { &texts[1..] };
-        let (output, seen) = self.model.predict(&input, t, texts, &controls)?;
+        let (output, seen) = self.model.predict(&input, &[t], texts, &controls)?;
         for map in seen.maps.values() {
             attention.add(
                 &map.probabilities,
@@ -258,19 +257,6 @@ impl Run<'_> {
                 .contiguous()?,
         ];
         Ok(Tensor::cat(&parts, 1)?)
-    }
-
-    /// The cross-attentions that are read.
-    fn watched(&self) -> BTreeSet<String> {
-        let layers = self.model.unet().layers();
-        let cross = || layers.iter().filter(|l| l.cross && l.place != Place::Mid);
-        let latents = self.model.unet().config().sample_size.at(0);
-        let wanted = (latents / MAP).max(1).ilog2() as usize;
-        let level = cross().map(|l| l.level).min_by_key(|l| l.abs_diff(wanted));
-        cross()
-            .filter(|l| Some(l.level) == level)
-            .map(|l| l.name.clone())
-            .collect()
     }
 }
 

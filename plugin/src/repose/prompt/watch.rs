@@ -3,11 +3,11 @@
 use candle_core::Tensor;
 
 use super::Scene;
-use super::frame::{from_tensor, scale_image, scale_mask};
 use super::preview::Preview;
 use super::turns::Turn;
 use crate::Result;
 use crate::canvas::{Grid, Image, Mask, fit};
+use crate::engine::stable_diffusion::frame::{from_tensor, scale_image, scale_mask};
 use crate::engine::stable_diffusion::model::Model;
 use crate::progress::{PREVIEW_SIDE, Progress};
 

@@ -42,6 +42,12 @@ impl Noise {
         (radius * cos) as f32
     }
 
+    /// A whole number below `count`, all as likely: the upper half of word · `count`. 0 if there is none.
+    pub fn below(&mut self, count: usize) -> usize {
+        let product = u128::from(self.generator.next_u64()) * count as u128;
+        (product >> 64) as usize
+    }
+
     /// The next numbers as a tensor, the last dimension running fastest.
     ///
     /// # Errors

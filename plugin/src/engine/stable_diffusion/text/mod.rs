@@ -10,6 +10,7 @@ mod clean;
 mod conditioning;
 mod files;
 mod lora;
+mod new_words;
 mod prompt;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ mod weigh;
 pub use chunks::{Chunk, Chunks, LearnedAt, SEQUENCE};
 pub use conditioning::{Conditioning, Stage, with_vectors};
 pub use lora::LoraUse;
+pub use new_words::NewWords;
 pub use prompt::{Piece, Prompt};
 pub use time_ids::time_ids;
 pub use tokenizer::{Learned, Pad, Token, Tokenizer};

@@ -1,0 +1,153 @@
+//! How a text model learns a subject: one small file for each method, which says what is learned and by which losses.
+//!
+//! A [`Course`] is a list of [`Lesson`]s; [`learn::text`](super::text) goes through them. Where a paper's number is not known,
+//! or did badly on the benchmark, the recipe's own comment says so.
+
+mod custom_diffusion;
+mod dreambooth_lora;
+mod single_insert;
+mod textual_inversion;
+
+use std::str::FromStr;
+
+use super::train::Weighting;
+use crate::{Error, Result};
+
+/// The methods there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Recipe {
+    /// A word alone.
+    TextualInversion,
+    /// Small changes of all attentions, the class held by pictures of it.
+    DreamboothLora,
+    /// A word, and how the attentions to the text read it.
+    CustomDiffusion,
+    /// A word, then small changes, the model held to what it was without the subject.
+    #[default]
+    SingleInsert,
+}
+
+impl Recipe {
+    /// All.
+    pub const ALL: [Self; 4] = [
+        Self::TextualInversion,
+        Self::DreamboothLora,
+        Self::CustomDiffusion,
+        Self::SingleInsert,
+    ];
+
+    /// What users call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::TextualInversion => "textual-inversion",
+            Self::DreamboothLora => "dreambooth-lora",
+            Self::CustomDiffusion => "custom-diffusion",
+            Self::SingleInsert => "single-insert",
+        }
+    }
+
+    /// What it does.
+    pub fn course(self) -> Course {
+        match self {
+            Self::TextualInversion => textual_inversion::course(),
+            Self::DreamboothLora => dreambooth_lora::course(),
+            Self::CustomDiffusion => custom_diffusion::course(),
+            Self::SingleInsert => single_insert::course(),
+        }
+    }
+}
+
+impl FromStr for Recipe {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let found = Self::ALL.into_iter().find(|r| r.name() == name);
+        found.ok_or_else(|| {
+            let names = Self::ALL.map(Self::name).join(", ");
+            Error::caller(format!("there is no recipe {name:?}; there are {names}"))
+        })
+    }
+}
+
+/// A method.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Course {
+    /// One after the other; what an earlier one learned stays.
+    pub lessons: Vec<Lesson>,
+    /// Pictures that the untouched model makes of the class, for lessons that look at them.
+    pub class_pictures: usize,
+}
+
+/// A part of a method in which the same things are learned all the time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Lesson {
+    /// Steps.
+    pub steps: u64,
+    /// Noisy samples of one picture in each step.
+    pub batch: usize,
+    /// Learning rate of the word's vector; `None`: it stays.
+    pub word: Option<f64>,
+    /// What is put on the networks.
+    pub adapters: Option<Adapters>,
+    /// How much errors count at each noise level.
+    pub weighting: Weighting,
+    /// What holds outside the subject.
+    pub background: Background,
+    /// Weight of a picture of the class, one in each step, that is to be made as before: DreamBooth's prior preservation
+    /// (arXiv 2208.12242, equation 2).
+    pub class_pictures: f64,
+    /// Weight of what the model makes of the words without the learned one, which is to be as before: SingleInsert's L_sm.
+    pub class_words: f64,
+    /// Weight of the attention to the subject's words, which is to lie on the subject (arXiv 2305.16311, equation 2).
+    pub attention: f64,
+}
+
+impl Default for Lesson {
+    fn default() -> Self {
+        Self {
+            steps: 400,
+            batch: 1,
+            word: None,
+            adapters: None,
+            weighting: Weighting::Plain,
+            background: Background::Learned,
+            class_pictures: 0.0,
+            class_words: 0.0,
+            attention: 0.0,
+        }
+    }
+}
+
+/// Small changes of projections.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Adapters {
+    /// Of which.
+    pub of: Projections,
+    /// Their rank.
+    pub rank: usize,
+    /// Learning rate.
+    pub rate: f64,
+}
+
+/// Which projections are changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Projections {
+    /// Queries, keys, values and outputs of all attentions of the U-Net.
+    Attentions,
+    /// Those, and the text encoders'.
+    AttentionsAndText,
+    /// Keys and values that the U-Net makes of the text.
+    TextKeysAndValues,
+}
+
+/// What holds outside the subject.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Background {
+    /// It is learned as the subject is.
+    Learned,
+    /// Nothing.
+    Ignored,
+    /// The model makes there of the subject's words, with this weight, what it made before of the same words without the
+    /// learned one: SingleInsert's L_bg.
+    AsBefore(f64),
+}

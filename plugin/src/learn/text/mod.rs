@@ -1,0 +1,307 @@
+//! Learning a subject for a text model: pictures become latents, a recipe's lessons are gone through, and what was learned
+//! becomes files.
+
+mod imagine;
+mod lesson;
+mod pupil;
+mod reference;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use candle_core::Tensor;
+
+use super::recipe::{Background, Course, Lesson, Recipe};
+use super::train::Plan;
+use crate::engine::stable_diffusion::frame::from_tensor;
+use crate::engine::stable_diffusion::model::Model;
+use crate::engine::stable_diffusion::sampler::Noise;
+use crate::engine::stable_diffusion::text::NewWords;
+use crate::progress::Progress;
+use crate::subject::{TextFacts, TextPart};
+use crate::{Error, Result};
+use imagine::imagine;
+use lesson::{Class, photo_of};
+use pupil::Pupil;
+pub use reference::Picture;
+use reference::Reference;
+
+/// Steps of the sampler for pictures of the class, and for previews, which are looked at once.
+const CLASS_STEPS: usize = 25;
+const PREVIEW_STEPS: usize = 12;
+/// Passes that a step of training takes the time of, for each sample of it: one forward, and two for the gradients.
+const TRAINED: f32 = 3.0;
+/// A picture of what was learned so far is shown so many times.
+const PREVIEWS: u64 = 4;
+/// How often the state is written that an interrupted training goes on from.
+const KEEP: Duration = Duration::from_secs(60);
+
+/// Streams of a training's seed; steps have the numbers from 0 on.
+const BEGINNING: u64 = u64::MAX;
+const CLASS: u64 = u64::MAX - 1;
+const PREVIEW: u64 = u64::MAX - 2;
+
+/// What is to be learned, and how.
+#[derive(Debug, Clone)]
+pub struct Study<'a> {
+    /// The method.
+    pub recipe: Recipe,
+    /// Steps in all; `None`: the recipe's own.
+    pub steps: Option<u64>,
+    /// Rank of changes of projections; `None`: the recipe's own.
+    pub rank: Option<usize>,
+    /// Of all that is drawn.
+    pub seed: u64,
+    /// What the subject is, such as `teddy bear`.
+    pub word: &'a str,
+    /// What stands in prompts for the learned word.
+    pub token: String,
+    /// Where the state is kept that an interrupted training goes on from, without an ending; `None`: nowhere.
+    pub state: Option<PathBuf>,
+}
+
+impl Study<'_> {
+    /// Learns a subject from pictures.
+    ///
+    /// # Errors
+    /// `Refused` if the model cannot be taught by this recipe; `Cancelled`, after which the same study goes on from where it
+    /// was; as the networks.
+    pub fn run(
+        &self,
+        model: &Model,
+        pictures: &[Picture],
+        progress: &Progress,
+    ) -> Result<TextPart> {
+        if model.inpainting() {
+            return Err(Error::refused(
+                "models for inpainting are not taught: learn with the plain model they were made from, and re-pose with it",
+            ));
+        }
+        let began = Instant::now();
+        let course = self.course();
+        let mut meter = Meter::new(&course, progress);
+        progress.stage("encoding")?;
+        let references: Vec<Reference> = pictures
+            .iter()
+            .map(|picture| Reference::new(picture, model, progress))
+            .collect::<Result<_>>()?;
+        let mut noise = Noise::new(self.seed, BEGINNING);
+        let mut pupil = Pupil::new(model, &self.token, self.word, &mut noise)?;
+        pupil.off(model);
+        let class_pictures = self.class_pictures(&course, model, &mut meter)?;
+        progress.stage("training")?;
+        let mut losses = BTreeMap::new();
+        for (index, lesson) in course.lessons.iter().enumerate() {
+            let class = Class {
+                model,
+                lesson,
+                word: self.word,
+                references: &references,
+                class_pictures: &class_pictures,
+            };
+            losses = self.teach(index, &class, &mut pupil, &mut noise, &mut meter)?;
+        }
+        pupil.off(model);
+        self.forget(course.lessons.len());
+        let reference = model.reference();
+        Ok(TextPart {
+            facts: TextFacts {
+                recipe: self.recipe.name().to_owned(),
+                model: reference.name,
+                model_sha256: reference.sha256,
+                token: self.token.clone(),
+                word: self.word.to_owned(),
+                pictures: pictures.len() as u32,
+                steps: course.lessons.iter().map(|l| l.steps).sum(),
+                seed: self.seed,
+                seconds: began.elapsed().as_secs_f32(),
+                losses,
+            },
+            lora: pupil.lora()?,
+            word: pupil.word()?,
+        })
+    }
+
+    /// The recipe's course with what was asked for.
+    fn course(&self) -> Course {
+        let mut course = self.recipe.course();
+        let usual: u64 = course.lessons.iter().map(|l| l.steps).sum();
+        let mut before = 0;
+        for lesson in &mut course.lessons {
+            if let Some(steps) = self.steps {
+                // Where the lesson ends, so that all together have as many as asked.
+                let usual_end = before + lesson.steps;
+                lesson.steps = usual_end * steps / usual - before * steps / usual;
+                before = usual_end;
+            }
+            if let (Some(adapters), Some(rank)) = (&mut lesson.adapters, self.rank) {
+                adapters.rank = rank;
+            }
+        }
+        let steps: u64 = course.lessons.iter().map(|l| l.steps).sum();
+        // Each is looked at a few times.
+        let enough = usize::try_from(steps.div_ceil(4)).unwrap_or(usize::MAX);
+        course.class_pictures = course.class_pictures.min(enough);
+        course
+    }
+
+    /// Pictures of the class by the untouched model.
+    fn class_pictures(
+        &self,
+        course: &Course,
+        model: &Model,
+        meter: &mut Meter<'_>,
+    ) -> Result<Vec<Tensor>> {
+        if course.class_pictures == 0 {
+            return Ok(Vec::new());
+        }
+        meter.progress.stage("pictures of the class")?;
+        let nothing = NewWords::default();
+        let text = model.text(&photo_of(self.word), &nothing, None)?;
+        let empty = model.text("", &nothing, None)?;
+        let mut noise = Noise::new(self.seed, CLASS);
+        let mut picture = |_| {
+            imagine(model, &text, &empty, CLASS_STEPS, &mut noise, &mut || {
+                meter.add(2.0)
+            })
+        };
+        (0..course.class_pictures).map(&mut picture).collect()
+    }
+
+    /// One lesson. Returns the means of its losses' summands over the last tenth.
+    fn teach(
+        &self,
+        index: usize,
+        class: &Class<'_>,
+        pupil: &mut Pupil,
+        noise: &mut Noise,
+        meter: &mut Meter<'_>,
+    ) -> Result<BTreeMap<String, f32>> {
+        let (model, lesson, progress) = (class.model, class.lesson, meter.progress);
+        let mut parts = pupil.begin(lesson, model, noise)?;
+        let plan = Plan {
+            steps: lesson.steps,
+            clip: 1.0,
+            average: None,
+            // The same numbers in two lessons would be the same noise.
+            seed: self.seed.wrapping_add(index as u64),
+            keep: KEEP,
+        };
+        let of = format!(
+            "{} {} {:?}",
+            self.recipe.name(),
+            model.reference().sha256,
+            plan
+        );
+        let state = self.state_of(index);
+        let mut sums: BTreeMap<&'static str, (f64, f64)> = BTreeMap::new();
+        let taught = &*pupil;
+        plan.run(
+            &mut parts,
+            state.as_deref().map(|path| (path, of.as_str())),
+            progress,
+            &mut |step| {
+                if step.number > 0 && step.number.is_multiple_of(lesson.steps.div_ceil(PREVIEWS)) {
+                    self.show(model, taught, meter)?;
+                }
+                let losses = class.loss(taught, step);
+                meter.add(passes(lesson))?;
+                losses
+            },
+            &mut |number, values| {
+                if number >= lesson.steps - lesson.steps.div_ceil(10) {
+                    for (name, value) in values {
+                        let (sum, count) = sums.entry(name).or_default();
+                        *sum += f64::from(*value);
+                        *count += 1.0;
+                    }
+                }
+                Ok(())
+            },
+        )?;
+        pupil.end();
+        self.show(model, pupil, meter)?;
+        let mean =
+            |(name, (sum, count)): (&str, (f64, f64))| (name.to_owned(), (sum / count) as f32);
+        Ok(sums.into_iter().map(mean).collect())
+    }
+
+    /// A preview: what the model makes now of the subject's words.
+    fn show(&self, model: &Model, pupil: &Pupil, meter: &mut Meter<'_>) -> Result<()> {
+        pupil.off(model);
+        pupil.on();
+        let words = pupil.words();
+        let text = format!("a photo of a {} {}", self.token, self.word);
+        let text = model.text(&text, &words, None)?.detached();
+        let empty = model.text("", &words, None)?.detached();
+        // The same noise each time: what changes in the picture is what was learned.
+        let mut noise = Noise::new(self.seed, PREVIEW);
+        let made = imagine(model, &text, &empty, PREVIEW_STEPS, &mut noise, &mut || {
+            meter.add(2.0)
+        })?;
+        let picture = model.decode(&made.detach(), &mut || meter.progress.check())?;
+        meter.progress.preview(&from_tensor(&picture)?);
+        Ok(())
+    }
+
+    fn state_of(&self, lesson: usize) -> Option<PathBuf> {
+        let state = self.state.as_ref()?;
+        Some(state.with_extension(format!("{lesson}.safetensors")))
+    }
+
+    /// Removes the states of a training that is over.
+    fn forget(&self, lessons: usize) {
+        for state in (0..lessons).filter_map(|lesson| self.state_of(lesson)) {
+            // What cannot be removed is of no harm: it is of this study alone.
+            let _ = std::fs::remove_file(state);
+        }
+    }
+}
+
+/// How long a step takes, in passes of one sample through the U-Net.
+fn passes(lesson: &Lesson) -> f32 {
+    let batch = lesson.batch as f32;
+    let mut passes = TRAINED * batch;
+    if lesson.class_words > 0.0 {
+        passes += TRAINED * batch;
+    }
+    if lesson.class_words > 0.0 || matches!(lesson.background, Background::AsBefore(_)) {
+        passes += batch;
+    }
+    if lesson.class_pictures > 0.0 {
+        passes += TRAINED;
+    }
+    passes
+}
+
+/// Counts passes through the U-Net, and tells the host.
+struct Meter<'a> {
+    progress: &'a Progress,
+    done: f32,
+    all: f32,
+}
+
+impl<'a> Meter<'a> {
+    fn new(course: &Course, progress: &'a Progress) -> Self {
+        let taught = course.lessons.iter().map(|l| {
+            let previews = PREVIEWS.min(l.steps) as f32 * 2.0 * PREVIEW_STEPS as f32;
+            l.steps as f32 * passes(l) + previews
+        });
+        let class = (course.class_pictures * CLASS_STEPS * 2) as f32;
+        Self {
+            progress,
+            done: 0.0,
+            all: (taught.sum::<f32>() + class).max(1.0),
+        }
+    }
+
+    fn add(&mut self, passes: f32) -> Result<()> {
+        self.done += passes;
+        let share = (self.done / self.all).min(1.0);
+        self.progress
+            .reach(super::BEFORE + (super::AFTER - super::BEFORE) * share)
+    }
+}

@@ -1,0 +1,214 @@
+//! What is learned, on the model and off it.
+
+use candle_core::{DType, Device, Tensor};
+
+use crate::engine::stable_diffusion::model::Model;
+use crate::engine::stable_diffusion::nn::{Adapter, Slot};
+use crate::engine::stable_diffusion::sampler::Noise;
+use crate::engine::stable_diffusion::text::NewWords;
+use crate::engine::stable_diffusion::weights::lora::Target;
+use crate::learn::recipe::{Adapters, Lesson, Projections};
+use crate::learn::train::{AdamW, Parts};
+use crate::{Error, Result};
+
+/// How names of self- and cross-attentions' projections end in U-Nets, and in text encoders.
+const ATTENTION: [&str; 4] = [".to_q", ".to_k", ".to_v", ".to_out.0"];
+const TEXT_ATTENTION: [&str; 4] = [".q_proj", ".k_proj", ".v_proj", ".out_proj"];
+
+/// A learned word and changes of projections.
+#[derive(Debug)]
+pub struct Pupil {
+    /// What stands for the word in prompts.
+    pub token: String,
+    /// Its vectors, `[1, width]` for each text encoder.
+    word: Vec<Tensor>,
+    adapters: Vec<Placed>,
+}
+
+/// A change of one projection.
+#[derive(Debug)]
+struct Placed {
+    target: Target,
+    module: String,
+    slot: Slot,
+    adapter: Adapter,
+}
+
+impl Pupil {
+    /// Knows a word that begins as `word` means, a little off it: as the class itself it would be no word of its own.
+    pub fn new(model: &Model, token: &str, word: &str, noise: &mut Noise) -> Result<Self> {
+        let mut vectors = model.vectors_of(word)?;
+        for vector in &mut vectors {
+            let size = vector.sqr()?.mean_all()?.sqrt()?.to_scalar::<f32>()?;
+            let away = noise.tensor(vector.dims(), vector.device())?;
+            *vector = (&*vector + (away * f64::from(0.1 * size))?)?;
+        }
+        Ok(Self {
+            token: token.to_owned(),
+            word: vectors,
+            adapters: Vec::new(),
+        })
+    }
+
+    /// What a lesson moves. What is returned here is learned by its steps; all else stays as it is.
+    ///
+    /// # Errors
+    /// `Refused` if the model has no such projections.
+    pub fn begin(&mut self, lesson: &Lesson, model: &Model, noise: &mut Noise) -> Result<Parts> {
+        let mut parts = Parts::default();
+        if let Some(rate) = lesson.word {
+            for (index, vector) in self.word.iter_mut().enumerate() {
+                let optimiser = AdamW::new(rate).without_decay();
+                *vector = parts.add(&format!("word.{index}"), vector, optimiser)?;
+            }
+        }
+        if let Some(wanted) = lesson.adapters {
+            for (target, module, slot, shape) in projections(model, wanted.of) {
+                let adapter = fresh(&shape, &wanted, model.device(), noise)?;
+                let name = format!("{target:?}.{module}");
+                let optimiser = AdamW::new(wanted.rate);
+                self.adapters.push(Placed {
+                    target,
+                    module,
+                    slot,
+                    adapter: Adapter {
+                        down: parts.add(&format!("{name}.down"), &adapter.down, optimiser)?,
+                        up: parts.add(&format!("{name}.up"), &adapter.up, optimiser)?,
+                        scale: adapter.scale,
+                    },
+                });
+            }
+            if self.adapters.is_empty() {
+                return Err(Error::refused(
+                    "this model has none of the attentions that the recipe changes: take another recipe",
+                ));
+            }
+        }
+        Ok(parts)
+    }
+
+    /// The lesson is over: what was learned is no longer moved.
+    pub fn end(&mut self) {
+        for vector in &mut self.word {
+            *vector = vector.detach();
+        }
+        for placed in &mut self.adapters {
+            placed.adapter.down = placed.adapter.down.detach();
+            placed.adapter.up = placed.adapter.up.detach();
+        }
+    }
+
+    /// The learned word, for the model's text encoders.
+    pub fn words(&self) -> NewWords {
+        let mut words = NewWords::default();
+        words.add(&self.token, &self.word);
+        words
+    }
+
+    /// Puts the changes on the model.
+    pub fn on(&self) {
+        for placed in &self.adapters {
+            lock(&placed.slot).push(placed.adapter.clone());
+        }
+    }
+
+    /// Takes them off, and whatever else the model has on.
+    pub fn off(&self, model: &Model) {
+        for (_, weights) in model.networks() {
+            weights.take_off();
+        }
+    }
+
+    /// The changes as a file of diffusers' and PEFT's kind; empty if there are none.
+    ///
+    /// # Errors
+    /// If memory runs out.
+    pub fn lora(&self) -> Result<Vec<u8>> {
+        if self.adapters.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut tensors = Vec::new();
+        for placed in &self.adapters {
+            let network = match placed.target {
+                Target::UNet => "unet".to_owned(),
+                Target::Text(0) => "text_encoder".to_owned(),
+                Target::Text(n) => format!("text_encoder_{}", n + 1),
+            };
+            let stem = format!("{network}.{}", placed.module);
+            let up = (&placed.adapter.up * placed.adapter.scale)?;
+            tensors.push((
+                format!("{stem}.lora_A.weight"),
+                plain(&placed.adapter.down)?,
+            ));
+            tensors.push((format!("{stem}.lora_B.weight"), plain(&up)?));
+        }
+        file(tensors)
+    }
+
+    /// The word as a file of diffusers' kind; of A1111's for SDXL, as diffusers has no one file there.
+    ///
+    /// # Errors
+    /// If memory runs out.
+    pub fn word(&self) -> Result<Vec<u8>> {
+        let tensors = match &self.word[..] {
+            [one] => vec![(self.token.clone(), plain(one)?)],
+            [l, g] => vec![("clip_l".into(), plain(l)?), ("clip_g".into(), plain(g)?)],
+            _ => return Ok(Vec::new()),
+        };
+        file(tensors)
+    }
+}
+
+/// The projections of a kind: network, module, slot, and shape of the weight.
+fn projections(model: &Model, of: Projections) -> Vec<(Target, String, Slot, [usize; 2])> {
+    let mut found = Vec::new();
+    for (target, weights) in model.networks() {
+        for (module, slot) in weights.slots() {
+            let ends = |with: &[&str]| with.iter().any(|end| module.ends_with(end));
+            let chosen = match (target, of) {
+                (Target::UNet, Projections::TextKeysAndValues) => {
+                    module.contains(".attn2.") && ends(&[".to_k", ".to_v"])
+                }
+                (Target::UNet, _) => ends(&ATTENTION),
+                (Target::Text(_), Projections::AttentionsAndText) => ends(&TEXT_ATTENTION),
+                (Target::Text(_), _) => false,
+            };
+            // Old files have projections as 1×1 convolutions.
+            if chosen && let Some(&[rows, columns, ..]) = weights.at(&module).shape("weight") {
+                found.push((target, module, slot, [rows, columns]));
+            }
+        }
+    }
+    found
+}
+
+/// A change that changes nothing yet: as PEFT begins with `gaussian`, diffusers' choice.
+fn fresh(
+    shape: &[usize; 2],
+    wanted: &Adapters,
+    device: &Device,
+    noise: &mut Noise,
+) -> Result<Adapter> {
+    let [outputs, inputs] = *shape;
+    let rank = wanted.rank.min(outputs).min(inputs).max(1);
+    let down = noise.tensor(&[rank, inputs], device)?;
+    Ok(Adapter {
+        down: (down / rank as f64)?,
+        up: Tensor::zeros((outputs, rank), DType::F32, device)?,
+        scale: 1.0,
+    })
+}
+
+fn plain(tensor: &Tensor) -> Result<Tensor> {
+    Ok(tensor.detach().to_device(&Device::Cpu)?.contiguous()?)
+}
+
+fn file(tensors: Vec<(String, Tensor)>) -> Result<Vec<u8>> {
+    safetensors::serialize(tensors, None).map_err(|e| Error::bug(e.to_string()))
+}
+
+/// Poison is no danger here: a list of adapters is whole after every statement.
+fn lock(slot: &Slot) -> std::sync::MutexGuard<'_, Vec<Adapter>> {
+    slot.lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}

@@ -1,0 +1,61 @@
+//! The pictures that a text model learns a subject from.
+
+use candle_core::{Device, Tensor};
+
+use crate::Result;
+use crate::canvas::{Image, Mask};
+use crate::engine::stable_diffusion::frame::{Frame, scale_mask};
+use crate::engine::stable_diffusion::model::Model;
+use crate::progress::Progress;
+
+/// A picture with the subject in it.
+#[derive(Debug, Clone)]
+pub struct Picture {
+    /// The picture, or as much of it as is known.
+    pub image: Image,
+    /// Where the subject is in it.
+    pub matte: Mask,
+    /// What it shows.
+    pub caption: Option<String>,
+}
+
+/// A picture as the model sees it.
+#[derive(Debug)]
+pub struct Reference {
+    /// `[1, channels, height, width]`.
+    pub latents: Tensor,
+    /// The subject's share of each latent, `[1, 1, height, width]`.
+    pub mask: Tensor,
+    /// The same, not yet on the device.
+    pub matte: Mask,
+    /// What the picture shows.
+    pub caption: Option<String>,
+}
+
+impl Reference {
+    /// Frames a picture around its subject and encodes it.
+    ///
+    /// # Errors
+    /// As [`Model::encode`]; `Cancelled`.
+    pub fn new(picture: &Picture, model: &Model, progress: &Progress) -> Result<Self> {
+        let size = (picture.image.width(), picture.image.height());
+        let frame = Frame::around(size, picture.matte.support(), model.side(), model.factor());
+        let image = picture.image.crop(frame.rect);
+        let pixels = frame.to_model(&image, model.device())?;
+        let latents = model.encode(&pixels, &mut || progress.check())?;
+        let (width, height) = frame.latent();
+        let matte = scale_mask(&picture.matte.crop(frame.rect), width, height);
+        Ok(Self {
+            latents,
+            mask: on(&matte, model.device())?,
+            matte,
+            caption: picture.caption.clone(),
+        })
+    }
+}
+
+/// A mask as a tensor `[1, 1, h, w]`.
+fn on(mask: &Mask, device: &Device) -> Result<Tensor> {
+    let shape = (1, 1, mask.height(), mask.width());
+    Ok(Tensor::from_slice(mask.data(), shape, device)?)
+}

@@ -1,0 +1,224 @@
+//! On the model that is built in.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use candle_core::{Device, Tensor};
+
+use super::lesson::Class;
+use super::pupil::Pupil;
+use super::reference::Reference;
+use super::{Picture, Study};
+use crate::canvas::Grid;
+use crate::engine::stable_diffusion::model::Model;
+use crate::engine::stable_diffusion::sampler::Noise;
+use crate::engine::stable_diffusion::text::{LoraUse, NewWords};
+use crate::engine::stable_diffusion::unet::Controls;
+use crate::engine::stable_diffusion::weights::embedding::Embedding;
+use crate::engine::stable_diffusion::weights::lora::Lora;
+use crate::engine::stable_diffusion::weights::store::Store;
+use crate::engine::stable_diffusion::weights::{Checkpoint, Options};
+use crate::learn::recipe::{Lesson, Recipe};
+use crate::learn::train::Step;
+use crate::progress::Progress;
+use crate::subject::TextPart;
+use crate::{ErrorKind, Result};
+
+fn model() -> Result<Model> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("pocket");
+    Model::new(&Checkpoint::open(&path, &Options::default())?, &Device::Cpu)
+}
+
+/// A red thing with a blue spot, on grass.
+fn picture() -> Picture {
+    let away = |x: usize, y: usize, at: [f32; 2]| (x as f32 - at[0]).hypot(y as f32 - at[1]);
+    let matte = Grid::from_fn(96, 96, |x, y| {
+        (24.0 - away(x, y, [48.0, 50.0])).clamp(0.0, 1.0)
+    });
+    Picture {
+        image: Grid::from_fn(96, 96, |x, y| match away(x, y, [42.0, 44.0]) {
+            0.0..8.0 => [0.1, 0.1, 0.8],
+            _ if matte.at(x, y) > 0.5 => [0.8, 0.1, 0.1],
+            _ => [0.2, 0.5 + 0.002 * y as f32, 0.2],
+        }),
+        matte,
+        caption: Some("a photo of a red bear sitting in a meadow".to_owned()),
+    }
+}
+
+fn study(recipe: Recipe, steps: u64) -> Study<'static> {
+    Study {
+        recipe,
+        steps: Some(steps),
+        rank: None,
+        seed: 3,
+        word: "bear",
+        token: "my-bear".to_owned(),
+        state: None,
+    }
+}
+
+/// The error of the noise that the model finds in a picture under words, over many levels.
+fn error(model: &Model, words: &NewWords, caption: &str) -> Result<f32> {
+    let reference = Reference::new(&picture(), model, &Progress::new())?;
+    let lesson = Lesson {
+        batch: 24,
+        ..Lesson::default()
+    };
+    let class = Class {
+        model,
+        lesson: &lesson,
+        word: "bear",
+        references: &[reference],
+        class_pictures: &[],
+    };
+    let samples = class.noised(
+        &class.references[0].latents,
+        24,
+        lesson.weighting,
+        &mut Noise::new(11, 0),
+    )?;
+    let text = model.text(caption, words, None)?;
+    let (made, _) = class.predict(&samples, &text, false)?;
+    let error = samples.error(&made, &samples.target)?;
+    Ok(error.mean_all()?.to_scalar()?)
+}
+
+/// Puts what was learned on a model, from its files, as a re-pose does.
+fn put_on(model: &Model, part: &TextPart) -> Result<NewWords> {
+    let path = Path::new("test");
+    let mut words = NewWords::default();
+    let word = Embedding::parse(path, part.word.clone())?;
+    words.add(&part.facts.token, &word.for_encoders(&model.text_widths())?);
+    let mut loras = Vec::new();
+    if !part.lora.is_empty() {
+        let store = Store::parse(path, Arc::new(part.lora.clone()))?;
+        let used = LoraUse {
+            name: "test".to_owned(),
+            text_encoder: 1.0,
+            unet: 1.0,
+        };
+        loras.push((Lora::of(store)?, used));
+    }
+    assert!(model.put_on(&loras)?.is_empty());
+    Ok(words)
+}
+
+#[test]
+fn every_recipe_makes_the_picture_likelier_under_its_words() -> Result<()> {
+    let model = model()?;
+    let caption = "a photo of a red bear sitting in a meadow";
+    let told = "a photo of a red my-bear bear sitting in a meadow";
+    let plain = error(&model, &NewWords::default(), caption)?;
+    for recipe in Recipe::ALL {
+        let study = Study {
+            // Quick enough for a test, and far enough to be seen.
+            rank: Some(8),
+            ..study(recipe, 40)
+        };
+        let part = study.run(&model, &[picture()], &Progress::new())?;
+        assert_eq!(part.facts.steps, 40, "{}", recipe.name());
+        assert!(part.facts.losses.values().all(|l| l.is_finite()));
+        // Nothing is left on the model.
+        assert_eq!(error(&model, &NewWords::default(), caption)?, plain);
+        let words = put_on(&model, &part)?;
+        let learned = error(&model, &words, told)?;
+        model.put_on(&[])?;
+        assert!(
+            learned < 0.995 * plain,
+            "{}: {learned}, {plain} before",
+            recipe.name()
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn the_same_study_learns_the_same_and_goes_on_where_it_was() -> Result<()> {
+    let (model, folder) = (model()?, tempfile::tempdir().expect("a folder"));
+    let whole = study(Recipe::SingleInsert, 9);
+    let first = whole.run(&model, &[picture()], &Progress::new())?;
+    let again = Study {
+        state: Some(folder.path().join("state")),
+        ..study(Recipe::SingleInsert, 9)
+    };
+    // Cancelled from the first preview on, which comes after a third of the first lesson.
+    let progress = Progress::new();
+    let broken = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while progress.snapshot().preview_serial == 0 {
+                std::thread::yield_now();
+            }
+            progress.cancel();
+        });
+        again.run(&model, &[picture()], &progress)
+    });
+    assert_eq!(broken.err().map(|e| e.kind), Some(ErrorKind::Cancelled));
+    assert!(folder.path().join("state.0.safetensors").exists());
+    let second = again.run(&model, &[picture()], &Progress::new())?;
+    assert_eq!((first.lora, first.word), (second.lora, second.word));
+    let left = std::fs::read_dir(folder.path()).expect("a folder").count();
+    assert_eq!(left, 0, "states of a finished study are removed");
+    Ok(())
+}
+
+#[test]
+fn a_file_means_what_was_learned() -> Result<()> {
+    let model = model()?;
+    let mut noise = Noise::new(5, 0);
+    let mut pupil = Pupil::new(&model, "my-bear", "bear", &mut noise)?;
+    let single = Recipe::SingleInsert.course();
+    let lesson = single.lessons.last().expect("two lessons");
+    let parts = pupil.begin(lesson, &model, &mut noise)?;
+    assert!(parts.numbers() > 10_000);
+    let reference = Reference::new(&picture(), &model, &Progress::new())?;
+    let class = Class {
+        model: &model,
+        lesson,
+        word: "bear",
+        references: &[reference],
+        class_pictures: &[],
+    };
+    // After one step nothing is 0 any more.
+    let mut parts = parts;
+    super::super::train::Plan {
+        steps: 2,
+        clip: 1.0,
+        average: None,
+        seed: 1,
+        keep: std::time::Duration::MAX,
+    }
+    .run(
+        &mut parts,
+        None,
+        &Progress::new(),
+        &mut |step: &mut Step| class.loss(&pupil, step),
+        &mut |_, _| Ok(()),
+    )?;
+    pupil.end();
+    let latents = Noise::new(1, 1).tensor(&[1, 8, 16, 16], &Device::Cpu)?;
+    let predict = |words: &NewWords| -> Result<Tensor> {
+        let text = model.text("a my-bear bear", words, None)?;
+        Ok(model
+            .predict(&latents, &[300.0], &[&text], &Controls::default())?
+            .0)
+    };
+    pupil.off(&model);
+    let before = predict(&pupil.words())?;
+    pupil.on();
+    let expected = predict(&pupil.words())?;
+    let part = TextPart {
+        facts: crate::subject::TextFacts {
+            token: "my-bear".to_owned(),
+            ..Default::default()
+        },
+        lora: pupil.lora()?,
+        word: pupil.word()?,
+    };
+    let found = predict(&put_on(&model, &part)?)?;
+    let far =
+        |a: &Tensor, b: &Tensor| -> Result<f32> { Ok((a - b)?.abs()?.max_all()?.to_scalar()?) };
+    assert!(far(&before, &expected)? > 1e-6);
+    assert!(far(&found, &expected)? < 1e-6);
+    Ok(())
+}
