@@ -100,18 +100,19 @@ impl Probe {
     /// If the file was of another network after all.
     pub fn see(&self, rgb: &[[u8; 3]], side: usize) -> Result<Seen> {
         let picture = shrunk(rgb, side / SIDE)?;
-        let mut x = self.conv("begin", &picture, 2, 1)?;
+        let mut x = self.conv("begin", &picture, 2, 1)?.relu()?;
         let mut fine = None;
         for level in 0..3 {
-            x = self.conv(&format!("down.{level}"), &x.relu()?, 2, 1)?;
-            let inner = self.conv(&format!("blocks.{level}.first"), &x.relu()?, 1, 1)?;
-            x = (x + self.conv(&format!("blocks.{level}.second"), &inner.relu()?, 1, 1)?)?;
+            x = self.conv(&format!("down.{level}"), &x, 2, 1)?.relu()?;
+            let inner = self.conv(&format!("blocks.{level}.first"), &x, 1, 1)?;
+            let inner = self.conv(&format!("blocks.{level}.second"), &inner.relu()?, 1, 1)?;
+            x = (x + inner)?.relu()?;
             fine.get_or_insert_with(|| x.clone());
         }
-        let narrow = self.conv("narrow", &x.relu()?, 1, 0)?.relu()?;
+        let narrow = self.conv("narrow", &x, 1, 0)?.relu()?;
         let whole = self.linear("whole", &narrow.flatten_from(1)?)?.relu()?;
         let fine = fine.ok_or("a network without levels")?;
-        let context = self.conv("context", &x.relu()?, 1, 0)?;
+        let context = self.conv("context", &x, 1, 0)?;
         let context = context.upsample_nearest2d(MAPS, MAPS)?;
         let mixed = self.conv("mix", &(fine + context)?.relu()?, 1, 1)?;
         let maps = self.conv("maps", &mixed.relu()?, 1, 0)?;

@@ -162,6 +162,25 @@ pub enum Refine {
     Never,
 }
 
+/// What a text model learned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Part {
+    /// As diffusers and PEFT have it
+    Lora,
+    /// As diffusers' textual inversion has it
+    Word,
+}
+
+impl Part {
+    /// What the library calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lora => "lora",
+            Self::Word => "word",
+        }
+    }
+}
+
 /// `repose learn`
 #[derive(Debug, Args)]
 pub struct Learn {
@@ -357,6 +376,9 @@ pub enum Subjects {
         /// Replace the file if it is there
         #[arg(long)]
         overwrite: bool,
+        /// Not the subject, but what a text model learned of it, as safetensors for other programs: its LoRA or its word
+        #[arg(long, value_enum)]
+        part: Option<Part>,
     },
     /// Read a subject from an exported file
     Import {

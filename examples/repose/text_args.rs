@@ -7,8 +7,8 @@ use repose_host::{TextOptions, Training};
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Learning by a text model")]
 pub struct TrainingArgs {
-    /// How: textual-inversion (a word alone), dreambooth-lora, custom-diffusion or single-insert [default with --model:
-    /// single-insert]
+    /// How: textual-inversion (a word alone), dreambooth-lora, custom-diffusion, single-insert, detex, lipe or dream-tuner;
+    /// lipe wants a --caption that says what the subject does [default with --model: single-insert]
     #[arg(long, value_name = "RECIPE")]
     pub recipe: Option<String>,
     /// The text model, as for `repose pose`; re-poses need the same one [default: the only one there is]

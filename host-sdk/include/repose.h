@@ -210,7 +210,8 @@ typedef struct ReposePin {
 typedef struct ReposeTraining {
     uint32_t struct_size;
     uint32_t steps;      /* in all, 1 to 100000 */
-    const char *recipe;  /* "textual-inversion", "dreambooth-lora", "custom-diffusion" or "single-insert" */
+    const char *recipe;  /* "textual-inversion", "dreambooth-lora", "custom-diffusion", "single-insert", "detex", "lipe" or
+                            "dream-tuner" */
     const char *model;   /* name, path, or Hugging Face id such as "org/name"; NULL: the only one there is */
     uint32_t rank;       /* of changes of projections, 1 to 256 */
     uint32_t earlier;    /* how many earlier versions of the subject, newest first, it is learned from as well, to 32 */
@@ -399,7 +400,8 @@ REPOSE_FROZEN(sizeof(ReposeEngineOptions) == 32 && offsetof(ReposeEngineOptions,
 REPOSE_FROZEN(sizeof(ReposePicture) == 64 && offsetof(ReposePicture, icc_size) == 56);
 REPOSE_FROZEN(sizeof(ReposeSelection) == 48 && offsetof(ReposeSelection, stride) == 40);
 REPOSE_FROZEN(sizeof(ReposePin) == 24 && offsetof(ReposePin, depth) == 20);
-REPOSE_FROZEN(sizeof(ReposeLearnRequest) == 72 && offsetof(ReposeLearnRequest, word) == 64);
+REPOSE_FROZEN(sizeof(ReposeTraining) == 40 && offsetof(ReposeTraining, seed) == 32);
+REPOSE_FROZEN(sizeof(ReposeLearnRequest) == 80 && offsetof(ReposeLearnRequest, training) == 72);
 REPOSE_FROZEN(sizeof(ReposeText) == 80 && offsetof(ReposeText, reuse) == 76);
 REPOSE_FROZEN(sizeof(ReposePoseRequest) == 104 && offsetof(ReposePoseRequest, text) == 96);
 REPOSE_FROZEN(sizeof(ReposeEraseRequest) == 40 && offsetof(ReposeEraseRequest, reserved) == 36);

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::args::Subjects;
+use crate::args::{Part, Subjects};
 use crate::failure::{Failure, Kind, Result};
 use crate::session::Session;
 use crate::ui::Report;
@@ -53,8 +53,10 @@ fn command(args: &Subjects) -> Result<Value> {
             version,
             out,
             overwrite,
+            part,
         } => json!({
             "command": "export", "name": name, "version": version, "path": absolute(out)?, "overwrite": overwrite,
+            "part": part.map(Part::name),
         }),
         Subjects::Import { file, name } => {
             json!({ "command": "import", "path": absolute(file)?, "name": name })

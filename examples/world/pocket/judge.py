@@ -20,7 +20,7 @@ def read(file, pictures, truths):
     with safe_open(file, "pt") as weights:
         lists = dict(json.loads(weights.metadata()["lists"]))
         probe = Probe([len(one) for one in lists.values()]).to(DEVICE)
-        probe.load_state_dict({k: weights.get_tensor(k).float() for k in weights.keys()})
+        probe.load({k: weights.get_tensor(k).float() for k in weights.keys()})
     small = pictures.reshape(-1, 64, 2, 64, 2, 3).mean((2, 4))
     logits = probe(torch.from_numpy(small).float().permute(0, 3, 1, 2).to(DEVICE) * 2 - 1)[0]
     right = {}

@@ -43,7 +43,8 @@ impl Models {
         // One per version, so that two plugins of different age do not take turns. Dotted: it is no model of the user's.
         let folder = self
             .own()
-            .join(concat!(".pocket-", env!("CARGO_PKG_VERSION")));
+            .join(concat!(".built-in-", env!("CARGO_PKG_VERSION")))
+            .join(NAME);
         for (name, bytes) in FILES {
             let path = folder.join(name);
             if fs::read(&path).is_ok_and(|there| there == bytes) {

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::path::Path;
 
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
@@ -19,6 +20,36 @@ use super::library::Library;
 use super::log::Action;
 use super::{SubjectRef, file, name};
 use crate::{Error, Result};
+
+/// A part of what a text model learned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    /// Changes of projections.
+    Lora,
+    /// The learned word.
+    Word,
+}
+
+impl Part {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Lora => "LoRA",
+            Self::Word => "learned word",
+        }
+    }
+}
+
+/// That nothing is overwritten that shall not be.
+fn free(path: &Path, overwrite: bool) -> Result<()> {
+    if !overwrite && path.symlink_metadata().is_ok() {
+        return Err(Error::caller(format!(
+            "{} is there already: choose another name, or ask to overwrite it",
+            path.display()
+        )));
+    }
+    Ok(())
+}
 
 /// Bytes copied at a time.
 const CHUNK: usize = 256 * 1024;
@@ -34,12 +65,7 @@ impl Library {
         overwrite: bool,
     ) -> Result<(SubjectRef, u64)> {
         let (folder, mut card, consent) = self.card_for_use(name, version)?;
-        if !overwrite && path.symlink_metadata().is_ok() {
-            return Err(Error::caller(format!(
-                "{} is there already: choose another name, or ask to overwrite it",
-                path.display()
-            )));
-        }
+        free(path, overwrite)?;
         let done = SubjectRef {
             name: name.to_owned(),
             version: card.version,
@@ -55,6 +81,42 @@ impl Library {
             Ok(file.metadata().map_err(|e| failed("read", path, e))?.len())
         })?;
         Ok((done, bytes))
+    }
+
+    /// Writes what a text model learned of a version (the newest for `None`) for other programs: its LoRA, as diffusers and
+    /// PEFT have it, or its word, as diffusers' textual inversion has it. Else as [`export`](Self::export).
+    ///
+    /// # Errors
+    /// `Caller` if the version has no such part.
+    pub fn export_part(
+        &self,
+        name: &str,
+        version: Option<u32>,
+        part: Part,
+        path: &Path,
+        overwrite: bool,
+    ) -> Result<(SubjectRef, u64)> {
+        let (subject, done) = self.load(name, version)?;
+        let bytes = subject.text.map_or(Vec::new(), |text| match part {
+            Part::Lora => text.lora,
+            Part::Word => text.word,
+        });
+        if bytes.is_empty() {
+            return Err(Error::caller(format!(
+                "subject “{name}”, version {}, has no {}: learn it with a recipe that makes one",
+                done.version,
+                part.name()
+            )));
+        }
+        free(path, overwrite)?;
+        let detail = format!("its {} to {}", part.name(), path.display());
+        self.log()
+            .append(Action::Export, Some(&done), &self.request, &detail)?;
+        disk::replace(path, |draft| {
+            let written = draft.as_file().write_all(&bytes);
+            written.map_err(|e| failed("write", path, e))
+        })?;
+        Ok((done, bytes.len() as u64))
     }
 
     /// Adds a version from a file written by [`Library::export`]: to the subject of that name if there is one, else as a new

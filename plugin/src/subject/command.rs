@@ -6,7 +6,7 @@
 //! | `show` | `name` | `subject`: a [`Detail`] |
 //! | `rename` | `name`, `to` | `renamed`: `{name, to}` |
 //! | `delete` | `name`, `version?` (all) | `deleted`: `{name, versions}` |
-//! | `export` | `name`, `version?` (newest), `path`, `overwrite?` (false) | `exported`: `{name, version, path, bytes}` |
+//! | `export` | `name`, `version?` (newest), `path`, `overwrite?` (false), `part?` (`lora` or `word`: what a text model learned, for other programs) | `exported`: `{name, version, path, bytes}` |
 //! | `import` | `path`, `name?` (the one in the file) | `imported`: `{name, version}` |
 //! | `verify` | `name?` (all) | `verified`: a [`Report`](super::Report) |
 //! | `rebuild-index` | | `rebuilt`: `{subjects, versions, moved_aside}` |
@@ -23,12 +23,13 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::SubjectWords;
+use super::archive::Part;
 use super::card::{Card, Metrics, Source, tool};
 use super::consent::{Consent, today};
 use super::index::Entry;
 use super::library::Library;
 use super::record::{Change, Record};
+use super::{SubjectWords, TextFacts};
 use crate::{Error, Result};
 
 /// The largest command, in bytes.
@@ -54,6 +55,7 @@ enum Command {
         version: Option<u32>,
         path: PathBuf,
         overwrite: Option<bool>,
+        part: Option<Part>,
     },
     Import {
         path: PathBuf,
@@ -148,6 +150,8 @@ pub struct Known {
     pub recipe: String,
     pub engine: String,
     pub base_model_sha256: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<TextFacts>,
     pub request_sha256: String,
     pub source: Source,
     pub rect: [usize; 4],
@@ -230,9 +234,13 @@ impl Library {
                 version,
                 path,
                 overwrite,
+                part,
             } => {
-                let (done, bytes) =
-                    self.export(&name, version, &path, overwrite.unwrap_or(false))?;
+                let overwrite = overwrite.unwrap_or(false);
+                let (done, bytes) = match part {
+                    Some(part) => self.export_part(&name, version, part, &path, overwrite)?,
+                    None => self.export(&name, version, &path, overwrite)?,
+                };
                 json!({ "exported": { "name": done.name, "version": done.version, "path": path, "bytes": bytes } })
             }
             Command::Import { path, name } => {
@@ -391,6 +399,7 @@ fn known(card: Card, record: Option<&Record>) -> Known {
         recipe: card.recipe,
         engine: card.engine,
         base_model_sha256: card.base_model_sha256,
+        text: card.text,
         request_sha256: card.provenance.request_sha256,
         source: card.source,
         rect: card.rect,

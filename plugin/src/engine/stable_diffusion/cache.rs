@@ -150,8 +150,8 @@ fn learned(own: &TextPart, model: &Model) -> Result<Vec<(Lora, LoraUse)>> {
     let (facts, here) = (&own.facts, model.reference());
     if facts.model_sha256 != here.sha256 {
         return Err(Error::refused(format!(
-            "this subject was learned with the text model {:?}, and what was learned means nothing to {:?}: re-pose with that \
-             model, or learn the subject again with this one",
+            "this subject was learned with the text model {:?}; {:?}, which was to pose it, has other weights, to which what \
+             was learned means nothing: pose with that model, or learn the subject again with this one",
             facts.model, here.name
         )));
     }

@@ -241,18 +241,25 @@ impl Model {
         ])
     }
 
-    /// Encodes one prompt with other learned words than the model's own: gradients reach their vectors. `marked` are words of
-    /// the prompt whose places are wanted.
+    /// Encodes one prompt with other learned words than the model's own: gradients reach their vectors.
     ///
     /// # Errors
     /// As [`Conditioning::new`].
-    pub fn text(&self, prompt: &str, words: &NewWords, marked: Option<&str>) -> Result<Text> {
+    pub fn text(&self, prompt: &str, words: &NewWords) -> Result<Text> {
         let (stages, prompt) = (self.stages(words), Prompt::parse(prompt)?);
         let conditioning = Conditioning::new(&stages, &prompt, words.names(), 1, 0)?;
         Ok(Text {
-            word: self.places(&conditioning, marked, words)?,
+            word: Vec::new(),
             conditioning,
         })
+    }
+
+    /// Where a phrase stands in an encoded text, for reading maps of attention.
+    ///
+    /// # Errors
+    /// As [`text`](Self::text).
+    pub fn find(&self, text: &Text, phrase: &str, words: &NewWords) -> Result<Vec<usize>> {
+        self.places(&text.conditioning, Some(phrase), words)
     }
 
     fn stages<'a>(&'a self, words: &'a NewWords) -> Vec<Stage<'a>> {

@@ -8,19 +8,20 @@
 use super::{Adapters, Course, Lesson, Projections};
 
 pub(super) fn course() -> Course {
+    let lesson = Lesson {
+        steps: 500,
+        batch: 2,
+        word: Some(1e-3),
+        adapters: Some(Adapters {
+            of: Projections::TextKeysAndValues,
+            rank: 16,
+            rate: 1e-3,
+        }),
+        class_pictures: 1.0,
+        ..Lesson::default()
+    };
     Course {
-        lessons: vec![Lesson {
-            steps: 500,
-            batch: 2,
-            word: Some(1e-3),
-            adapters: Some(Adapters {
-                of: Projections::TextKeysAndValues,
-                rank: 16,
-                rate: 1e-3,
-            }),
-            class_pictures: 1.0,
-            ..Lesson::default()
-        }],
         class_pictures: 32,
+        ..Course::of(lesson)
     }
 }

@@ -7,17 +7,18 @@
 use super::{Adapters, Course, Lesson, Projections};
 
 pub(super) fn course() -> Course {
+    let lesson = Lesson {
+        steps: 500,
+        adapters: Some(Adapters {
+            of: Projections::Attentions,
+            rank: 4,
+            rate: 1e-4,
+        }),
+        class_pictures: 1.0,
+        ..Lesson::default()
+    };
     Course {
-        lessons: vec![Lesson {
-            steps: 500,
-            adapters: Some(Adapters {
-                of: Projections::Attentions,
-                rank: 4,
-                rate: 1e-4,
-            }),
-            class_pictures: 1.0,
-            ..Lesson::default()
-        }],
         class_pictures: 32,
+        ..Course::of(lesson)
     }
 }

@@ -4,7 +4,10 @@
 //! or did badly on the benchmark, the recipe's own comment says so.
 
 mod custom_diffusion;
+mod detex;
+mod dream_tuner;
 mod dreambooth_lora;
+mod lipe;
 mod single_insert;
 mod textual_inversion;
 
@@ -25,15 +28,24 @@ pub enum Recipe {
     /// A word, then small changes, the model held to what it was without the subject.
     #[default]
     SingleInsert,
+    /// A word beside words for each picture's pose and place, which are thrown away.
+    Detex,
+    /// Small changes, the class held by pictures of it in many poses.
+    Lipe,
+    /// A word and small changes, the class held by pictures that are like the subject.
+    DreamTuner,
 }
 
 impl Recipe {
     /// All.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 7] = [
         Self::TextualInversion,
         Self::DreamboothLora,
         Self::CustomDiffusion,
         Self::SingleInsert,
+        Self::Detex,
+        Self::Lipe,
+        Self::DreamTuner,
     ];
 
     /// What users call it.
@@ -43,6 +55,9 @@ impl Recipe {
             Self::DreamboothLora => "dreambooth-lora",
             Self::CustomDiffusion => "custom-diffusion",
             Self::SingleInsert => "single-insert",
+            Self::Detex => "detex",
+            Self::Lipe => "lipe",
+            Self::DreamTuner => "dream-tuner",
         }
     }
 
@@ -53,6 +68,9 @@ impl Recipe {
             Self::DreamboothLora => dreambooth_lora::course(),
             Self::CustomDiffusion => custom_diffusion::course(),
             Self::SingleInsert => single_insert::course(),
+            Self::Detex => detex::course(),
+            Self::Lipe => lipe::course(),
+            Self::DreamTuner => dream_tuner::course(),
         }
     }
 }
@@ -74,8 +92,33 @@ impl FromStr for Recipe {
 pub struct Course {
     /// One after the other; what an earlier one learned stays.
     pub lessons: Vec<Lesson>,
-    /// Pictures that the untouched model makes of the class, for lessons that look at them.
+    /// How many pictures the untouched model makes of the class, for lessons that look at them …
     pub class_pictures: usize,
+    /// … and of what.
+    pub class_of: ClassOf,
+}
+
+/// What pictures of the class show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ClassOf {
+    /// The class.
+    #[default]
+    Things,
+    /// The class doing one thing and another.
+    Actions,
+    /// Things that look like the subject: its own keys and values are held up to them (DreamTuner, arXiv 2312.13691, §3.4).
+    Lookalikes,
+}
+
+impl Course {
+    /// One lesson, nothing else.
+    fn of(lesson: Lesson) -> Self {
+        Self {
+            lessons: vec![lesson],
+            class_pictures: 0,
+            class_of: ClassOf::Things,
+        }
+    }
 }
 
 /// A part of a method in which the same things are learned all the time.
@@ -87,6 +130,11 @@ pub struct Lesson {
     pub batch: usize,
     /// Learning rate of the word's vector; `None`: it stays.
     pub word: Option<f64>,
+    /// Learning rate of words for each picture's pose and place, which take what is not the subject and are thrown away;
+    /// `None`: there are none, and captions say what pictures show.
+    pub sinks: Option<f64>,
+    /// What is seen of a picture.
+    pub shown: Shown,
     /// What is put on the networks.
     pub adapters: Option<Adapters>,
     /// How much errors count at each noise level.
@@ -98,7 +146,8 @@ pub struct Lesson {
     pub class_pictures: f64,
     /// Weight of what the model makes of the words without the learned one, which is to be as before: SingleInsert's L_sm.
     pub class_words: f64,
-    /// Weight of the attention to the subject's words, which is to lie on the subject (arXiv 2305.16311, equation 2).
+    /// Weight of the attention to the subject's words, which is to lie on the subject, and of that to the place's, if there is
+    /// one, which is to lie beside it (arXiv 2305.16311, equation 2).
     pub attention: f64,
 }
 
@@ -108,6 +157,8 @@ impl Default for Lesson {
             steps: 400,
             batch: 1,
             word: None,
+            sinks: None,
+            shown: Shown::Whole,
             adapters: None,
             weighting: Weighting::Plain,
             background: Background::Learned,
@@ -116,6 +167,17 @@ impl Default for Lesson {
             attention: 0.0,
         }
     }
+}
+
+/// What is seen of a picture in a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// All.
+    Whole,
+    /// The subject on white.
+    Alone,
+    /// The one and the other in turn.
+    InTurn,
 }
 
 /// Small changes of projections.

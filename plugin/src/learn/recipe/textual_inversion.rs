@@ -5,13 +5,10 @@
 use super::{Course, Lesson};
 
 pub(super) fn course() -> Course {
-    Course {
-        lessons: vec![Lesson {
-            steps: 1000,
-            batch: 2,
-            word: Some(5e-3),
-            ..Lesson::default()
-        }],
-        class_pictures: 0,
-    }
+    Course::of(Lesson {
+        steps: 1000,
+        batch: 2,
+        word: Some(5e-3),
+        ..Lesson::default()
+    })
 }

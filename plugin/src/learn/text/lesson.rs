@@ -2,6 +2,7 @@
 
 use candle_core::{DType, Tensor};
 
+use super::imagine::Made;
 use super::pupil::Pupil;
 use super::reference::Reference;
 use crate::canvas::Mask;
@@ -10,7 +11,7 @@ use crate::engine::stable_diffusion::model::{Model, Text};
 use crate::engine::stable_diffusion::sampler::Noise;
 use crate::engine::stable_diffusion::text::NewWords;
 use crate::engine::stable_diffusion::unet::{Controls, Seen};
-use crate::learn::recipe::{Background, Lesson};
+use crate::learn::recipe::{Background, Lesson, Shown};
 use crate::learn::train::{Losses, Step, Weighting, masked};
 use crate::subject::marked;
 use crate::{Error, Result};
@@ -25,8 +26,8 @@ pub struct Class<'a> {
     pub word: &'a str,
     /// The pictures it is learned from.
     pub references: &'a [Reference],
-    /// Latents of pictures of the class, as the untouched model makes them.
-    pub class_pictures: &'a [Tensor],
+    /// Pictures of the class, as the untouched model makes them.
+    pub class_pictures: &'a [Made],
 }
 
 /// Noisy samples of one picture.
@@ -51,23 +52,45 @@ impl Class<'_> {
     pub fn loss(&self, pupil: &Pupil, step: &mut Step) -> Result<Losses> {
         let lesson = self.lesson;
         let draw = &mut step.noise;
-        let reference = &self.references[draw.below(self.references.len())];
-        let samples = self.noised(&reference.latents, lesson.batch, lesson.weighting, draw)?;
-        let caption = reference.caption.clone().unwrap_or_else(|| self.plain());
-        let told = marked(&caption, self.word, &pupil.token);
-        let subject = format!("{} {}", pupil.token, self.word);
+        let number = draw.below(self.references.len());
+        let reference = &self.references[number];
+        let alone = match lesson.shown {
+            Shown::Whole => false,
+            Shown::Alone => true,
+            Shown::InTurn => step.number % 2 == 1,
+        };
+        let picture = if alone {
+            &reference.alone
+        } else {
+            &reference.latents
+        };
+        let samples = self.noised(picture, lesson.batch, lesson.weighting, draw)?;
+        let caption = match &reference.caption {
+            Some(caption) if !alone && lesson.sinks.is_none() => caption.clone(),
+            _ => self.plain(),
+        };
+        let mut told = marked(&caption, self.word, &pupil.token);
+        let (subject, place) = (
+            format!("{} {}", pupil.token, self.word),
+            pupil.place(number),
+        );
+        let sunk = lesson.sinks.is_some() && !alone;
+        if sunk {
+            told += &format!(" with {} pose in {place} background", pupil.pose(number));
+        }
 
         // First what the untouched model makes: nothing of this is kept for gradients.
         pupil.off(self.model);
         let before = match (lesson.background, lesson.class_words > 0.0) {
             (Background::AsBefore(_), _) | (_, true) => {
-                let text = self.model.text(&caption, &NewWords::default(), None)?;
+                let text = self.model.text(&caption, &NewWords::default())?;
                 Some(self.predict(&samples, &text, false)?.0.detach())
             }
             _ => None,
         };
         pupil.on();
-        let text = self.model.text(&told, &pupil.words(), Some(&subject))?;
+        let words = pupil.words();
+        let text = self.model.text(&told, &words)?;
         let (made, seen) = self.predict(&samples, &text, lesson.attention > 0.0)?;
 
         let error = samples.error(&made, &samples.target)?;
@@ -88,19 +111,25 @@ impl Class<'_> {
             add("background", off, weight)?;
         }
         if let (true, Some(before)) = (lesson.class_words > 0.0, &before) {
-            let text = self.model.text(&caption, &NewWords::default(), None)?;
+            let text = self.model.text(&caption, &NewWords::default())?;
             let (now, _) = self.predict(&samples, &text, false)?;
             let off = samples.error(&now, before)?.mean_all()?;
             add("class words", off, lesson.class_words)?;
         }
         if lesson.attention > 0.0 {
-            let off = pointing(&seen, &text, &reference.matte)?;
+            let at = self.model.find(&text, &subject, &words)?;
+            let mut off = pointing(&seen, &at, &reference.matte)?;
+            if sunk {
+                let at = self.model.find(&text, &place, &words)?;
+                let around = reference.matte.map(|v| 1.0 - v);
+                off = (off + pointing(&seen, &at, &around)?)?;
+            }
             add("attention", off, lesson.attention)?;
         }
         if lesson.class_pictures > 0.0 && !self.class_pictures.is_empty() {
             let picture = &self.class_pictures[draw.below(self.class_pictures.len())];
-            let samples = self.noised(picture, 1, lesson.weighting, draw)?;
-            let text = self.model.text(&self.plain(), &NewWords::default(), None)?;
+            let samples = self.noised(&picture.latents, 1, lesson.weighting, draw)?;
+            let text = self.model.text(&picture.caption, &NewWords::default())?;
             let (made, _) = self.predict(&samples, &text, false)?;
             let off = samples.error(&made, &samples.target)?.mean_all()?;
             add("class pictures", off, lesson.class_pictures)?;
@@ -171,11 +200,11 @@ pub fn photo_of(thing: &str) -> String {
 
 /// How far the attention to the marked words is from lying on the subject: mean square difference of the map, divided by its
 /// largest value, and the mask (arXiv 2305.16311, equation 2; its code for the division).
-fn pointing(seen: &Seen, text: &Text, matte: &Mask) -> Result<Tensor> {
+fn pointing(seen: &Seen, words: &[usize], matte: &Mask) -> Result<Tensor> {
     let mut total: Option<Tensor> = None;
     for map in seen.maps.values() {
         let device = map.probabilities.device();
-        let places: Vec<u32> = text.word.iter().map(|at| *at as u32).collect();
+        let places: Vec<u32> = words.iter().map(|at| *at as u32).collect();
         let places = Tensor::new(places, device)?;
         let towards = map.probabilities.index_select(&places, 2)?.sum(2)?;
         let largest = towards.max_keepdim(1)?.detach();

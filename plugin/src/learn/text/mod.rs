@@ -12,9 +12,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use candle_core::Tensor;
-
-use super::recipe::{Background, Course, Lesson, Recipe};
+use super::recipe::{Background, ClassOf, Course, Lesson, Recipe};
 use super::train::Plan;
 use crate::engine::stable_diffusion::frame::from_tensor;
 use crate::engine::stable_diffusion::model::Model;
@@ -23,7 +21,7 @@ use crate::engine::stable_diffusion::text::NewWords;
 use crate::progress::Progress;
 use crate::subject::{TextFacts, TextPart};
 use crate::{Error, Result};
-use imagine::imagine;
+use imagine::{Like, Made, Wish, imagine};
 use lesson::{Class, photo_of};
 use pupil::Pupil;
 pub use reference::Picture;
@@ -32,8 +30,27 @@ use reference::Reference;
 /// Steps of the sampler for pictures of the class, and for previews, which are looked at once.
 const CLASS_STEPS: usize = 25;
 const PREVIEW_STEPS: usize = 12;
+/// What a class does in pictures of it: things that most animals, dolls and people can do.
+const ACTIONS: [&str; 12] = [
+    "standing",
+    "sitting",
+    "lying down",
+    "walking",
+    "running",
+    "jumping",
+    "waving",
+    "looking up",
+    "seen from the side",
+    "seen from behind",
+    "rearing up",
+    "sleeping",
+];
+
 /// Passes that a step of training takes the time of, for each sample of it: one forward, and two for the gradients.
 const TRAINED: f32 = 3.0;
+/// Passes of a guided step of the sampler, and of one that looks at another picture as well.
+const GUIDED: f32 = 2.0;
+const LOOKALIKE: f32 = 3.0;
 /// A picture of what was learned so far is shown so many times.
 const PREVIEWS: u64 = 4;
 /// How often the state is written that an interrupted training goes on from.
@@ -91,7 +108,7 @@ impl Study<'_> {
         let mut noise = Noise::new(self.seed, BEGINNING);
         let mut pupil = Pupil::new(model, &self.token, self.word, &mut noise)?;
         pupil.off(model);
-        let class_pictures = self.class_pictures(&course, model, &mut meter)?;
+        let class_pictures = self.class_pictures(&course, &references, model, &mut meter)?;
         progress.stage("training")?;
         let mut losses = BTreeMap::new();
         for (index, lesson) in course.lessons.iter().enumerate() {
@@ -152,23 +169,42 @@ impl Study<'_> {
     fn class_pictures(
         &self,
         course: &Course,
+        references: &[Reference],
         model: &Model,
         meter: &mut Meter<'_>,
-    ) -> Result<Vec<Tensor>> {
+    ) -> Result<Vec<Made>> {
         if course.class_pictures == 0 {
             return Ok(Vec::new());
         }
         meter.progress.stage("pictures of the class")?;
         let nothing = NewWords::default();
-        let text = model.text(&photo_of(self.word), &nothing, None)?;
-        let empty = model.text("", &nothing, None)?;
+        let plain = photo_of(self.word);
+        let (thing, empty) = (model.text(&plain, &nothing)?, model.text("", &nothing)?);
         let mut noise = Noise::new(self.seed, CLASS);
-        let mut picture = |_| {
-            imagine(model, &text, &empty, CLASS_STEPS, &mut noise, &mut || {
-                meter.add(2.0)
-            })
-        };
-        (0..course.class_pictures).map(&mut picture).collect()
+        let mut made = Vec::with_capacity(course.class_pictures);
+        for number in 0..course.class_pictures {
+            let (caption, like) = match course.class_of {
+                ClassOf::Things => (plain.clone(), None),
+                ClassOf::Actions => (format!("{plain} {}", ACTIONS[number % ACTIONS.len()]), None),
+                ClassOf::Lookalikes => {
+                    let like = Like {
+                        latents: &references[number % references.len()].alone,
+                        text: &thing,
+                    };
+                    (plain.clone(), Some(like))
+                }
+            };
+            let wish = Wish {
+                text: &model.text(&caption, &nothing)?,
+                empty: &empty,
+                steps: CLASS_STEPS,
+                like,
+            };
+            let passes = if like.is_some() { LOOKALIKE } else { GUIDED };
+            let latents = imagine(model, &wish, &mut noise, &mut || meter.add(passes))?;
+            made.push(Made { latents, caption });
+        }
+        Ok(made)
     }
 
     /// One lesson. Returns the means of its losses' summands over the last tenth.
@@ -181,7 +217,7 @@ impl Study<'_> {
         meter: &mut Meter<'_>,
     ) -> Result<BTreeMap<String, f32>> {
         let (model, lesson, progress) = (class.model, class.lesson, meter.progress);
-        let mut parts = pupil.begin(lesson, model, noise)?;
+        let mut parts = pupil.begin(lesson, class.references.len(), model, noise)?;
         let plan = Plan {
             steps: lesson.steps,
             clip: 1.0,
@@ -235,13 +271,15 @@ impl Study<'_> {
         pupil.on();
         let words = pupil.words();
         let text = format!("a photo of a {} {}", self.token, self.word);
-        let text = model.text(&text, &words, None)?.detached();
-        let empty = model.text("", &words, None)?.detached();
+        let wish = Wish {
+            text: &model.text(&text, &words)?.detached(),
+            empty: &model.text("", &words)?,
+            steps: PREVIEW_STEPS,
+            like: None,
+        };
         // The same noise each time: what changes in the picture is what was learned.
         let mut noise = Noise::new(self.seed, PREVIEW);
-        let made = imagine(model, &text, &empty, PREVIEW_STEPS, &mut noise, &mut || {
-            meter.add(2.0)
-        })?;
+        let made = imagine(model, &wish, &mut noise, &mut || meter.add(GUIDED))?;
         let picture = model.decode(&made.detach(), &mut || meter.progress.check())?;
         meter.progress.preview(&from_tensor(&picture)?);
         Ok(())
@@ -287,10 +325,14 @@ struct Meter<'a> {
 impl<'a> Meter<'a> {
     fn new(course: &Course, progress: &'a Progress) -> Self {
         let taught = course.lessons.iter().map(|l| {
-            let previews = PREVIEWS.min(l.steps) as f32 * 2.0 * PREVIEW_STEPS as f32;
+            let previews = PREVIEWS.min(l.steps) as f32 * GUIDED * PREVIEW_STEPS as f32;
             l.steps as f32 * passes(l) + previews
         });
-        let class = (course.class_pictures * CLASS_STEPS * 2) as f32;
+        let passes = match course.class_of {
+            ClassOf::Lookalikes => LOOKALIKE,
+            _ => GUIDED,
+        };
+        let class = (course.class_pictures * CLASS_STEPS) as f32 * passes;
         Self {
             progress,
             done: 0.0,

@@ -22,6 +22,8 @@ pub struct Pupil {
     pub token: String,
     /// Its vectors, `[1, width]` for each text encoder.
     word: Vec<Tensor>,
+    /// Words that are thrown away, in the same form.
+    sinks: Vec<(String, Vec<Tensor>)>,
     adapters: Vec<Placed>,
 }
 
@@ -46,16 +48,48 @@ impl Pupil {
         Ok(Self {
             token: token.to_owned(),
             word: vectors,
+            sinks: Vec::new(),
             adapters: Vec::new(),
         })
     }
 
-    /// What a lesson moves. What is returned here is learned by its steps; all else stays as it is.
+    /// What stands in prompts for the pose of the picture of this number …
+    pub fn pose(&self, picture: usize) -> String {
+        format!("{}-pose-{picture}", self.token)
+    }
+
+    /// … and for what is around the subject there.
+    pub fn place(&self, picture: usize) -> String {
+        format!("{}-place-{picture}", self.token)
+    }
+
+    /// What a lesson over so many pictures moves. What is returned here is learned by its steps; all else stays as it is.
     ///
     /// # Errors
     /// `Refused` if the model has no such projections.
-    pub fn begin(&mut self, lesson: &Lesson, model: &Model, noise: &mut Noise) -> Result<Parts> {
+    pub fn begin(
+        &mut self,
+        lesson: &Lesson,
+        pictures: usize,
+        model: &Model,
+        noise: &mut Noise,
+    ) -> Result<Parts> {
         let mut parts = Parts::default();
+        if let Some(rate) = lesson.sinks {
+            for picture in 0..pictures {
+                for (name, like) in [
+                    (self.pose(picture), "pose"),
+                    (self.place(picture), "background"),
+                ] {
+                    let mut vectors = model.vectors_of(like)?;
+                    for (index, vector) in vectors.iter_mut().enumerate() {
+                        let optimiser = AdamW::new(rate).without_decay();
+                        *vector = parts.add(&format!("{name}.{index}"), vector, optimiser)?;
+                    }
+                    self.sinks.push((name, vectors));
+                }
+            }
+        }
         if let Some(rate) = lesson.word {
             for (index, vector) in self.word.iter_mut().enumerate() {
                 let optimiser = AdamW::new(rate).without_decay();
@@ -89,6 +123,7 @@ impl Pupil {
 
     /// The lesson is over: what was learned is no longer moved.
     pub fn end(&mut self) {
+        self.sinks.clear();
         for vector in &mut self.word {
             *vector = vector.detach();
         }
@@ -102,6 +137,9 @@ impl Pupil {
     pub fn words(&self) -> NewWords {
         let mut words = NewWords::default();
         words.add(&self.token, &self.word);
+        for (name, vectors) in &self.sinks {
+            words.add(name, vectors);
+        }
         words
     }
 

@@ -3,7 +3,7 @@
 use candle_core::{Device, Tensor};
 
 use crate::Result;
-use crate::canvas::{Image, Mask};
+use crate::canvas::{Grid, Image, Mask};
 use crate::engine::stable_diffusion::frame::{Frame, scale_mask};
 use crate::engine::stable_diffusion::model::Model;
 use crate::progress::Progress;
@@ -24,6 +24,8 @@ pub struct Picture {
 pub struct Reference {
     /// `[1, channels, height, width]`.
     pub latents: Tensor,
+    /// The same of the subject on white.
+    pub alone: Tensor,
     /// The subject's share of each latent, `[1, 1, height, width]`.
     pub mask: Tensor,
     /// The same, not yet on the device.
@@ -41,12 +43,20 @@ impl Reference {
         let size = (picture.image.width(), picture.image.height());
         let frame = Frame::around(size, picture.matte.support(), model.side(), model.factor());
         let image = picture.image.crop(frame.rect);
-        let pixels = frame.to_model(&image, model.device())?;
-        let latents = model.encode(&pixels, &mut || progress.check())?;
+        let cut = picture.matte.crop(frame.rect);
+        let on_white = Grid::from_fn(image.width(), image.height(), |x, y| {
+            let share = cut.at(x, y);
+            image.at(x, y).map(|v| share * v + 1.0 - share)
+        });
+        let encode = |image: &Image| {
+            let pixels = frame.to_model(image, model.device())?;
+            model.encode(&pixels, &mut || progress.check())
+        };
         let (width, height) = frame.latent();
-        let matte = scale_mask(&picture.matte.crop(frame.rect), width, height);
+        let matte = scale_mask(&cut, width, height);
         Ok(Self {
-            latents,
+            latents: encode(&image)?,
+            alone: encode(&on_white)?,
             mask: on(&matte, model.device())?,
             matte,
             caption: picture.caption.clone(),

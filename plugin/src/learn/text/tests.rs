@@ -78,7 +78,7 @@ fn error(model: &Model, words: &NewWords, caption: &str) -> Result<f32> {
         lesson.weighting,
         &mut Noise::new(11, 0),
     )?;
-    let text = model.text(caption, words, None)?;
+    let text = model.text(caption, words)?;
     let (made, _) = class.predict(&samples, &text, false)?;
     let error = samples.error(&made, &samples.target)?;
     Ok(error.mean_all()?.to_scalar()?)
@@ -114,10 +114,10 @@ fn every_recipe_makes_the_picture_likelier_under_its_words() -> Result<()> {
         let study = Study {
             // Quick enough for a test, and far enough to be seen.
             rank: Some(8),
-            ..study(recipe, 40)
+            ..study(recipe, 24)
         };
         let part = study.run(&model, &[picture()], &Progress::new())?;
-        assert_eq!(part.facts.steps, 40, "{}", recipe.name());
+        assert_eq!(part.facts.steps, 24, "{}", recipe.name());
         assert!(part.facts.losses.values().all(|l| l.is_finite()));
         // Nothing is left on the model.
         assert_eq!(error(&model, &NewWords::default(), caption)?, plain);
@@ -169,7 +169,7 @@ fn a_file_means_what_was_learned() -> Result<()> {
     let mut pupil = Pupil::new(&model, "my-bear", "bear", &mut noise)?;
     let single = Recipe::SingleInsert.course();
     let lesson = single.lessons.last().expect("two lessons");
-    let parts = pupil.begin(lesson, &model, &mut noise)?;
+    let parts = pupil.begin(lesson, 1, &model, &mut noise)?;
     assert!(parts.numbers() > 10_000);
     let reference = Reference::new(&picture(), &model, &Progress::new())?;
     let class = Class {
@@ -198,7 +198,7 @@ fn a_file_means_what_was_learned() -> Result<()> {
     pupil.end();
     let latents = Noise::new(1, 1).tensor(&[1, 8, 16, 16], &Device::Cpu)?;
     let predict = |words: &NewWords| -> Result<Tensor> {
-        let text = model.text("a my-bear bear", words, None)?;
+        let text = model.text("a my-bear bear", words)?;
         Ok(model
             .predict(&latents, &[300.0], &[&text], &Controls::default())?
             .0)

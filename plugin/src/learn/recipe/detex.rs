@@ -1,0 +1,29 @@
+//! DETEX (arXiv 2312.11826): the subject's word is learned beside words for the pose and the background of each picture, which
+//! take what is not the subject and are left out afterwards, together with the keys and values that the U-Net's attentions make
+//! of the text. The prompt is the paper's, "with \[P\] pose in \[B\] background"; attention to the subject's words is drawn
+//! to the mask and attention to the background's word to its inverse. Whole pictures and the subject alone are seen in turn:
+//! the joint training that the abstract names, as its figure and its list of inputs let us understand it.
+//!
+//! Differences: each picture's two words are vectors of their own, where the paper trains mappers that make them from CLIP's
+//! image features, which no checkpoint of Stable Diffusion has; so they cannot be made for another picture. The form of the
+//! attention's loss and its weight of 0.01 are Break-A-Scene's (arXiv 2305.16311), as the paper's are not known to us; so are
+//! rates and steps, which are [custom diffusion](super::custom_diffusion)'s.
+
+use super::{Adapters, Course, Lesson, Projections, Shown};
+
+pub(super) fn course() -> Course {
+    Course::of(Lesson {
+        steps: 500,
+        batch: 2,
+        word: Some(1e-3),
+        sinks: Some(1e-3),
+        shown: Shown::InTurn,
+        adapters: Some(Adapters {
+            of: Projections::TextKeysAndValues,
+            rank: 16,
+            rate: 1e-3,
+        }),
+        attention: 0.01,
+        ..Lesson::default()
+    })
+}

@@ -1,0 +1,212 @@
+//! A text model learns a subject, through the contract: the built-in model, and a toy that it was never shown.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+#[path = "support/tiny.rs"]
+mod tiny;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use repose_host::{
+    Engine, Error, ErrorKind, Job, LearnRequest, Options, ReposeRequest, TextOptions, Training,
+};
+use repose_world::{Shot, Split, render};
+use serde_json::{Value, json};
+use support::{Scene, done, failed, plugin};
+
+/// A toy, and what it is and does.
+fn toy(number: u64) -> (Scene, String, &'static str) {
+    let shot = Shot::any(number, Split::HeldOut);
+    let picture = render(&shot, 128);
+    let scene = Scene {
+        width: 128,
+        height: 128,
+        pixels: picture.rgb.into_flattened(),
+        mask: picture.matte,
+    };
+    (scene, shot.caption(), shot.subject.kind.word())
+}
+
+fn open(folder: &Path) -> Engine {
+    plugin()
+        .open(&Options {
+            library: Some(folder.join("library")),
+            models: Some(folder.join("models")),
+            threads: 2,
+            ..Options::default()
+        })
+        .unwrap()
+}
+
+fn learn(
+    engine: &Engine,
+    toy: &(Scene, String, &'static str),
+    training: Option<Training<'_>>,
+) -> Result<Job, Error> {
+    let mut request = LearnRequest::new(toy.0.picture(), toy.0.selection(), "toy", "drawn");
+    request.caption = Some(&toy.1);
+    request.word = Some(toy.2);
+    request.training = training;
+    let job = engine.learn(&request)?;
+    job.wait(|_| ())?;
+    Ok(job)
+}
+
+fn quick<'a>(recipe: &'a str) -> Option<Training<'a>> {
+    Some(Training {
+        recipe: Some(recipe),
+        model: Some("pocket"),
+        steps: Some(8),
+        ..Training::default()
+    })
+}
+
+fn ask(engine: &Engine, command: &Value) -> Result<Value, Error> {
+    let answer = engine.library(&command.to_string())?;
+    Ok(serde_json::from_str(&answer).unwrap())
+}
+
+/// The pixels of the first layer.
+fn pixels(job: &Job) -> Vec<u8> {
+    let layers = job.layers().unwrap();
+    layers[0].picture.pixels.to_vec()
+}
+
+fn pose<'a>(toy: &'a (Scene, String, &'static str), model: Option<&'a str>) -> ReposeRequest<'a> {
+    let mut request = ReposeRequest::new(toy.0.picture(), Some(toy.0.selection()), "toy");
+    request.prompt = Some(&toy.1);
+    request.text = Some(TextOptions {
+        model,
+        steps: Some(4),
+        ..TextOptions::default()
+    });
+    request
+}
+
+#[test]
+fn what_a_model_learned_is_used_exported_and_taken_elsewhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let (engine, toy) = (open(folder.path()), toy(7));
+    learn(&engine, &toy, None).unwrap();
+    let plain = pixels(&done(&engine, &pose(&toy, Some("pocket"))));
+    let job = learn(&engine, &toy, quick("single-insert")).unwrap();
+    let history: Value = serde_json::from_str(&job.history().unwrap()).unwrap();
+    assert_eq!(history["subject"]["version"], 2);
+    assert!(history.to_string().contains("pocket"), "{history}");
+
+    let shown = ask(&engine, &json!({"command": "show", "name": "toy"})).unwrap();
+    let card = &shown["subject"]["versions"][1];
+    assert_eq!(card["recipe"], "single-insert");
+    assert_eq!(card["engine"], "stable-diffusion");
+    assert_eq!(card["text"]["steps"], 8);
+    assert_eq!(card["text"]["pictures"], 1);
+    assert_eq!(card["text"]["token"], "my-toy");
+    assert!(card["text"]["losses"]["subject"].as_f64().unwrap() > 0.0);
+
+    // The model need not be named any more, and draws something else.
+    let learned = pixels(&done(&engine, &pose(&toy, None)));
+    assert_ne!(learned, plain);
+
+    let out = |name: &str| folder.path().join(name);
+    for (part, key) in [("lora", ".lora_A.weight"), ("word", "my-toy")] {
+        let path = out(part);
+        let command = json!({"command": "export", "name": "toy", "path": path, "part": part});
+        ask(&engine, &command).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        assert!(file.names().iter().any(|n| n.ends_with(key)), "{part}");
+        let again = ask(&engine, &command).unwrap_err();
+        assert_eq!(again.kind, ErrorKind::Caller, "{again}");
+    }
+    let command = json!({"command": "export", "name": "toy", "version": 1, "path": out("none"), "part": "lora"});
+    let error = ask(&engine, &command).unwrap_err();
+    assert!(error.message.contains("has no LoRA"), "{error}");
+
+    // Elsewhere it draws the same.
+    let command = json!({"command": "export", "name": "toy", "path": out("toy.repose")});
+    ask(&engine, &command).unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let other = open(elsewhere.path());
+    ask(
+        &other,
+        &json!({"command": "import", "path": out("toy.repose")}),
+    )
+    .unwrap();
+    assert_eq!(pixels(&done(&other, &pose(&toy, None))), learned);
+    let whole = ask(&other, &json!({"command": "verify"})).unwrap();
+    assert_eq!(whole["verified"]["whole"], true, "{whole}");
+}
+
+#[test]
+fn earlier_versions_are_learned_from_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let (engine, toy) = (open(folder.path()), toy(7));
+    learn(&engine, &toy, None).unwrap();
+    let both = Training {
+        earlier: 5,
+        ..quick("detex").unwrap()
+    };
+    learn(&engine, &toy, Some(both)).unwrap();
+    let shown = ask(&engine, &json!({"command": "show", "name": "toy"})).unwrap();
+    assert_eq!(shown["subject"]["versions"][1]["text"]["pictures"], 2);
+}
+
+#[test]
+fn a_learn_shows_itself_and_stops_within_a_step() {
+    let folder = tempfile::tempdir().unwrap();
+    let (engine, toy) = (open(folder.path()), toy(7));
+    let mut request = LearnRequest::new(toy.0.picture(), toy.0.selection(), "toy", "drawn");
+    request.word = Some(toy.2);
+    request.training = Some(Training {
+        steps: Some(100_000),
+        ..quick("textual-inversion").unwrap()
+    });
+    let job = engine.learn(&request).unwrap();
+    let limit = Instant::now() + Duration::from_secs(120);
+    loop {
+        let status = job.status().unwrap();
+        if status.stage == "training" && status.eta.is_some() {
+            break;
+        }
+        assert!(Instant::now() < limit, "{status:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let asked = Instant::now();
+    job.cancel();
+    let error = job.wait(|_| ()).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Cancelled);
+    assert!(asked.elapsed() < Duration::from_secs(10));
+    let listed = ask(&engine, &json!({"command": "list"})).unwrap();
+    assert_eq!(listed["subjects"], json!([]));
+}
+
+#[test]
+fn what_cannot_be_learned_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let (engine, toy) = (open(folder.path()), toy(7));
+    let refused = |training| learn(&engine, &toy, training).unwrap_err();
+    let error = refused(quick("dream-booth"));
+    assert_eq!(error.kind, ErrorKind::Caller);
+    assert!(error.message.contains("dreambooth-lora"), "{error}");
+    let error = refused(Some(Training {
+        rank: Some(1000),
+        ..Training::default()
+    }));
+    assert!(error.message.contains("1 to 256"), "{error}");
+
+    tiny::install(&folder.path().join("models"), "tiny", false);
+    tiny::install(&folder.path().join("models"), "tiny-inpainting", true);
+    let error = refused(Some(Training {
+        model: Some("tiny-inpainting"),
+        ..Training::default()
+    }));
+    assert_eq!(error.kind, ErrorKind::Refused);
+    assert!(error.message.contains("inpainting"), "{error}");
+
+    learn(&engine, &toy, quick("single-insert")).unwrap();
+    let error = failed(&engine, &pose(&toy, Some("tiny")));
+    assert_eq!(error.kind, ErrorKind::Refused);
+    assert!(error.message.contains("pocket"), "{error}");
+    assert!(error.message.contains("tiny"), "{error}");
+}
