@@ -6,20 +6,31 @@
 #include "words.h"
 
 typedef struct Learn {
-    GtkWidget *name, *consent, *person, *agrees, *expires, *edge, *caption, *word;
+    GtkWidget *name, *consent, *person, *agrees, *expires, *edge, *recipe, *model, *caption, *word;
 } Learn;
+
+/* The contract's names for recipes, in the order of the list; the first is the embedded engine's. */
+static const char *const RECIPES[] = {"patch",         "single-insert", "textual-inversion", "dreambooth-lora", "custom-diffusion",
+                                      "detex",         "lipe",          "dream-tuner"};
 
 static void fill(Dialog *dialog, GtkWidget *side) {
     Learn *learn = g_new0(Learn, 1);
     const Settings *last = dialog->settings;
     const char *const edges[] = {_("Automatic"), _("Refine"), _("As selected"), NULL};
-    const char *const recipes[] = {_("Patch (embedded)"), NULL};
+    const char *const recipes[] = {_("Patch (embedded)"), "SingleInsert", "Textual Inversion", "DreamBooth LoRA",
+                                   "Custom Diffusion",    "DETEX",        "LIPE",              "DreamTuner", NULL};
     dialog->own = learn;
     GtkWidget *grid = control_section(side, _("Subject"));
     learn->name = control_entry(dialog, grid, 0, _("Name"), "");
     dialog->first = learn->name;
     learn->edge = control_choice(dialog, grid, 1, _("Edge"), edges, last->edge);
-    control_choice(dialog, grid, 2, _("Recipe"), recipes, 0);
+    learn->recipe = control_choice(dialog, grid, 2, _("Recipe"), recipes, 0);
+    gtk_widget_set_tooltip_text(learn->recipe, _("All but the first also teach the subject to a text model, which takes minutes or hours; "
+                                                 "LIPE wants to know what the subject does in the picture"));
+    learn->model = control_entry(dialog, grid, 3, _("Model"), "");
+    ui_placeholder(learn->model, _("the only one there is"));
+    gtk_widget_set_tooltip_text(learn->model, _("The text model that learns; poses in words need the same one"));
+    gtk_widget_set_sensitive(learn->model, FALSE);
     grid = control_section(side, _("Who allows it, and for what"));
     learn->consent = control_wide_entry(dialog, grid, 0, last->consent);
     learn->person = control_check(dialog, grid, 1, _("A real person's likeness"), FALSE);
@@ -35,6 +46,8 @@ static void fill(Dialog *dialog, GtkWidget *side) {
     gtk_widget_set_tooltip_text(learn->word, _("For poses in words; English is understood best"));
 }
 
+static int recipe_of(const Learn *learn) { return MAX(gtk_combo_box_get_active(GTK_COMBO_BOX(learn->recipe)), 0); }
+
 static void collect(Dialog *dialog) {
     const Learn *learn = dialog->own;
     Settings *settings = dialog->settings;
@@ -43,6 +56,8 @@ static void collect(Dialog *dialog) {
     settings_text(&settings->expires, gtk_entry_get_text(GTK_ENTRY(learn->expires)));
     settings_text(&settings->caption, gtk_entry_get_text(GTK_ENTRY(learn->caption)));
     settings_text(&settings->word, gtk_entry_get_text(GTK_ENTRY(learn->word)));
+    settings_text(&settings->recipe, RECIPES[recipe_of(learn)]);
+    settings_text(&settings->model, gtk_entry_get_text(GTK_ENTRY(learn->model)));
     settings->person = gtk_toggle_button_get_active(GTK_TOGGLE_BUTTON(learn->person));
     settings->person_agrees = settings->person && gtk_toggle_button_get_active(GTK_TOGGLE_BUTTON(learn->agrees));
     settings->edge = MAX(gtk_combo_box_get_active(GTK_COMBO_BOX(learn->edge)), 0);
@@ -55,6 +70,7 @@ static gboolean blank(const char *text) {
 static char *problem(Dialog *dialog) {
     const Learn *learn = dialog->own;
     gtk_widget_set_sensitive(learn->agrees, gtk_toggle_button_get_active(GTK_TOGGLE_BUTTON(learn->person)));
+    gtk_widget_set_sensitive(learn->model, recipe_of(learn) > 0);
     if (!dialog->picture->selected) return g_strdup(_("Nothing is selected: select the subject first."));
     if (blank(gtk_entry_get_text(GTK_ENTRY(learn->name)))) return g_strdup(_("Give the subject a name."));
     if (blank(gtk_entry_get_text(GTK_ENTRY(learn->consent)))) return g_strdup(_("Say who allows it, and for what."));

@@ -36,12 +36,16 @@ static const Arg LEARN_ARGS[] = {
     {.kind = ARG_CHOICE, .name = "edge", .label = N_("Edge"),
      .help = N_("Whether the selection's edge is refined to follow hair and fur"), .offset = AT(edge), .most = 2,
      .choices = EDGES},
-    {.kind = ARG_TEXT, .name = "recipe", .label = N_("Recipe"), .help = N_("How it is learned; this version has: patch"),
+    {.kind = ARG_TEXT, .name = "recipe", .label = N_("Recipe"), 
+     .help = N_("How it is learned: patch; or by a text model: textual-inversion, dreambooth-lora, custom-diffusion, "
+                "single-insert, detex, lipe or dream-tuner"),
      .offset = AT(recipe), .text = "patch"},
     {.kind = ARG_TEXT, .name = "caption", .label = N_("The picture shows"),
      .help = N_("What the picture shows, such as: a teddy bear on a rock; for poses in words"), .offset = AT(caption), .text = ""},
     {.kind = ARG_TEXT, .name = "word", .label = N_("The subject is"),
      .help = N_("What the subject is, such as: teddy bear; for poses in words; empty: its name"), .offset = AT(word), .text = ""},
+    {.kind = ARG_TEXT, .name = "model", .label = N_("Model"),
+     .help = N_("The text model that learns; empty: the only one there is; not with patch"), .offset = AT(model), .text = ""},
 };
 
 static const Arg POSE_ARGS[] = {
@@ -157,7 +161,7 @@ gboolean settings_check(const Procedure *procedure, const Settings *settings, GE
                 g_set_error(error, SHIM_ERROR, REPOSE_CALLER, _("\"%s\" is not UTF-8 text."), arg->name);
                 return FALSE;
             }
-            gboolean known = arg->offset == AT(recipe) || arg->offset == AT(engine);
+            gboolean known = arg->offset == AT(engine);
             if (!known || !*text || strcmp(text, arg->text) == 0) continue;
             g_set_error(error, SHIM_ERROR, REPOSE_CALLER, _("\"%s\" cannot be \"%.60s\": this version has \"%s\"."),
                         arg->name, text, arg->text);

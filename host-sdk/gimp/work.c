@@ -16,7 +16,7 @@ static const char *const STAGES[] G_GNUC_UNUSED = {
     N_("preparing"), N_("subject"), N_("pose"),    N_("background"), N_("subject texture"),
     N_("matte"),     N_("colours"), N_("mesh"),    N_("saving"),     N_("queued"),
     N_("waiting"),   N_("model"),   N_("encoding"), N_("inverting"), N_("sampling"),
-    N_("decoding"),
+    N_("decoding"),  N_("training"), N_("pictures of the class"),
 };
 
 /* NULL for a text with nothing in it. */
@@ -24,6 +24,12 @@ static const char *filled(const char *text) { return text[strspn(text, " \t")] ?
 
 static ReposeStatus learn(const Settings *settings, const Reading *reading, ReposeEngine *engine, ReposeJob **job,
                           ReposeBytes **sentence) {
+    ReposeTraining training = {
+        .struct_size = sizeof training,
+        .recipe = settings->recipe,
+        .model = filled(settings->model),
+    };
+    gboolean taught = filled(settings->recipe) && strcmp(settings->recipe, "patch") != 0;
     ReposeLearnRequest request = {
         .struct_size = sizeof request,
         .refine = (ReposeRefine)settings->edge,
@@ -36,6 +42,7 @@ static ReposeStatus learn(const Settings *settings, const Reading *reading, Repo
         .person_agrees = settings->person && settings->person_agrees ? 1 : 0,
         .caption = filled(settings->caption),
         .word = filled(settings->word),
+        .training = taught ? &training : NULL,
     };
     return engine_api()->job_learn(engine, &request, job, sentence);
 }

@@ -4,6 +4,11 @@ from . import settings
 from .qt import QCheckBox, QComboBox, QFormLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget, pyqtSignal
 from .words import _
 
+# The contract's names for recipes, and what their papers call them; without one, the embedded engine alone learns.
+_RECIPES = (("single-insert", "SingleInsert"), ("textual-inversion", "Textual Inversion"),
+            ("dreambooth-lora", "DreamBooth LoRA"), ("custom-diffusion", "Custom Diffusion"), ("detex", "DETEX"),
+            ("lipe", "LIPE"), ("dream-tuner", "DreamTuner"))
+
 
 class LearnPanel(QWidget):
     """Name, consent, edge, recipe, words; `asked` with the options of `task.learn`."""
@@ -32,7 +37,18 @@ class LearnPanel(QWidget):
             self._edge.addItem(label, value)
         self._edge.setCurrentIndex(max(0, self._edge.findData(settings.read("edge", "auto"))))
         self._recipe = QComboBox()
-        self._recipe.addItem(_("Patch (embedded)"))
+        self._recipe.setObjectName("repose_recipe")
+        self._recipe.addItem(_("Patch (embedded)"), "")
+        for recipe, label in _RECIPES:
+            self._recipe.addItem(label, recipe)
+        self._recipe.setToolTip(_("All but the first also teach the subject to a text model, which takes minutes or hours; "
+                                  "LIPE wants to know what the subject does in the picture"))
+        self._model = QLineEdit()
+        self._model.setObjectName("repose_learn_model")
+        self._model.setPlaceholderText(_("the only one there is"))
+        self._model.setToolTip(_("The text model that learns; poses in words need the same one"))
+        self._model.setEnabled(False)
+        self._recipe.currentIndexChanged.connect(lambda index: self._model.setEnabled(index > 0))
         self._caption = QLineEdit()
         self._caption.setObjectName("repose_caption")
         self._caption.setPlaceholderText(_("such as: a teddy bear on a rock"))
@@ -55,6 +71,7 @@ class LearnPanel(QWidget):
         form.addRow(_("Valid until (YYYY-MM-DD)"), self._expires)
         form.addRow(_("Edge"), self._edge)
         form.addRow(_("Recipe"), self._recipe)
+        form.addRow(_("Model"), self._model)
         for label, field in ((_("The picture shows"), self._caption), (_("The subject is"), self._word)):
             form.addRow(QLabel(label))
             form.addRow(field)
@@ -75,4 +92,6 @@ class LearnPanel(QWidget):
             "refine": self._edge.currentData(),
             "caption": self._caption.text().strip(),
             "word": self._word.text().strip(),
+            "recipe": self._recipe.currentData(),
+            "model": self._model.text().strip() if self._recipe.currentData() else "",
         })

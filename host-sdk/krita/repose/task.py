@@ -88,9 +88,10 @@ def _text(words):
 
 
 def learn(document, name, consent, node=None, selection=None, person=False, person_agrees=False, expires=None,
-          refine="auto", caption=None, word=None):
+          refine="auto", caption=None, word=None, recipe=None, model=None, steps=0, rank=0, earlier=0, seed=0):
     """Begins to learn what is selected under a name. For poses in words, `caption` says what the picture shows, and
-    `word` what the subject is."""
+    `word` what the subject is. With a recipe, such as "single-insert", a text model learns it as well; what comes after
+    `recipe` is for it alone, as in ReposeTraining."""
     node = paint_layer(document, node)
     chosen = needed_selection(document, selection)
     picture = picture_of(document, node)
@@ -98,6 +99,10 @@ def learn(document, name, consent, node=None, selection=None, person=False, pers
                     selection=pointer(chosen.struct), name=name.encode(), consent=consent.encode(),
                     expires=_text(expires), person=person, person_agrees=person_agrees, caption=_text(caption),
                     word=_text(word))
+    training = sized(abi.ReposeTraining, recipe=_text(recipe), model=_text(model), steps=steps, rank=rank,
+                     earlier=earlier, seed=seed)
+    if recipe:
+        request.training = pointer(training)
     engine = shared()
     return Task(document, node, engine.submit(engine.api.job_learn, request), name)
 

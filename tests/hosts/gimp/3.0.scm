@@ -28,9 +28,9 @@
 (define (learn-from image layer name consent person agrees expires)
   (plug-in-repose-learn #:run-mode 1 #:image image #:drawables (vector layer) #:subject name #:consent consent
     #:person person #:person-agrees agrees #:expires expires))
-(define (learn-in-words image layer name caption word)
+(define (learn-in-words image layer name caption word recipe)
   (plug-in-repose-learn #:run-mode 1 #:image image #:drawables (vector layer) #:subject name #:consent "my own toy"
-    #:caption caption #:word word))
+    #:recipe recipe #:caption caption #:word word))
 (define (pose-in-words image layer name prompt steps)
   (vector-length (car (plug-in-repose-pose #:run-mode 1 #:image image #:drawables (vector layer) #:subject name
     #:prompt prompt #:seed 7 #:negative "blurred" #:sampler "ddim" #:steps steps))))

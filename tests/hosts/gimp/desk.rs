@@ -144,10 +144,21 @@ impl Desk {
     /// What the command line answers about the library of subjects.
     #[track_caller]
     pub fn subjects(&self, command: &str) -> serde_json::Value {
+        self.ask(&[command])
+    }
+
+    /// All that is known of a subject's versions.
+    pub fn versions_of(&self, name: &str) -> Vec<serde_json::Value> {
+        let shown = self.ask(&["show", name]);
+        shown["subject"]["versions"].as_array().unwrap().clone()
+    }
+
+    fn ask(&self, words: &[&str]) -> serde_json::Value {
         let output = Command::new(example("repose"))
             .args(["--json", "--library"])
             .arg(self.home().join(".local/share/repose"))
-            .args(["subjects", command])
+            .arg("subjects")
+            .args(words)
             .output()
             .unwrap();
         let text = String::from_utf8_lossy(&output.stdout);

@@ -55,7 +55,9 @@ fn scripts_pose_in_words() {
             r#"
             (let* ((image (small 0)) (layer (base image)))
               (save image "before.xcf")
-              (learn-in-words image layer "teddy" "a bear on a rock" "bear")
+              (learn-in-words image layer "teddy" "a bear on a rock" "bear" "patch")
+              (learn-in-words image layer "teddy" "a bear on a rock" "bear" "single-insert")
+              (attempt "recipe" (lambda () (learn-in-words image layer "other" "a bear" "bear" "cramming")))
               (attempt "posed" (lambda () (pose-in-words image layer "teddy" "a bear waving" 2)))
               (save image "after.xcf")
               (attempt "steps" (lambda () (pose-in-words image layer "teddy" "a bear waving" 1001)))
@@ -68,9 +70,10 @@ fn scripts_pose_in_words() {
                   (close image)))
               '("before" "after"))"#,
         );
-        assert_eq!(said.len(), 2, "{said:?}");
-        assert_eq!(said[0], "posed: 1", "{editor:?}");
-        assert!(said[1].contains("1001"), "{editor:?}: {said:?}");
+        assert_eq!(said.len(), 3, "{said:?}");
+        assert!(said[0].contains("cramming"), "{editor:?}: {said:?}");
+        assert_eq!(said[1], "posed: 1", "{editor:?}");
+        assert!(said[2].contains("1001"), "{editor:?}: {said:?}");
         let [before, after] =
             ["before", "after"].map(|name| Xcf::read(&desk.path().join(format!("{name}.xcf"))));
         check(&before, &after, "teddy");
@@ -89,5 +92,10 @@ fn scripts_pose_in_words() {
         let learned = &desk.subjects("list")["subjects"][0];
         assert_eq!(learned["caption"], "a bear on a rock");
         assert_eq!(learned["word"], "bear");
+        // The second version was taught to the text model, and posed by it.
+        let versions = desk.versions_of("teddy");
+        let recipes: Vec<_> = versions.iter().map(|v| v["recipe"].as_str()).collect();
+        assert_eq!(recipes, [Some("patch"), Some("single-insert")]);
+        assert_eq!(versions[1]["text"]["model"], "tiny");
     }
 }

@@ -210,9 +210,11 @@ def in_words(selection):
     layer = document.topLevelNodes()[0]
     before = everything(document)
     run(script.learn(document, "bear", "my own toy", node=layer, selection=selection, caption="a bear on a rock",
-                     word="teddy bear"))
+                     word="teddy bear", recipe="single-insert", steps=6))
     bear_now = next(one for one in shared().library(command="list")["subjects"] if one["name"] == "bear")
     check((bear_now["caption"], bear_now["word"]) == ("a bear on a rock", "teddy bear"), bear_now)
+    newest = shared().library(command="show", name="bear")["subject"]["versions"][-1]
+    check((newest["recipe"], newest["text"]["model"]) == ("single-insert", "tiny"), newest["recipe"], newest["text"])
     posed = script.repose(document, "bear", node=layer, selection=selection, prompt="a teddy bear waving",
                           negative="blurred", sampler="ddim", strength=0.9, guidance=5.0, steps=2)
     seen = []
