@@ -109,7 +109,13 @@ fn what_a_model_learned_is_used_exported_and_taken_elsewhere() {
     assert_ne!(learned, plain);
 
     let out = |name: &str| folder.path().join(name);
-    for (part, key) in [("lora", ".lora_A.weight"), ("word", "my-toy")] {
+    let parts = [
+        ("lora", "attn1.to_q.lora_A.weight"),
+        ("kohya", "attn1_to_q.lora_down.weight"),
+        ("word", "my-toy"),
+        ("a1111", "emb_params"),
+    ];
+    for (part, key) in parts {
         let path = out(part);
         let command = json!({"command": "export", "name": "toy", "path": path, "part": part});
         ask(&engine, &command).unwrap();

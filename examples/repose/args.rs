@@ -165,10 +165,14 @@ pub enum Refine {
 /// What a text model learned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Part {
-    /// As diffusers and PEFT have it
+    /// The LoRA, as diffusers and PEFT have it
     Lora,
-    /// As diffusers' textual inversion has it
+    /// The LoRA, as kohya's scripts, A1111 and ComfyUI have it
+    Kohya,
+    /// The word, as diffusers' textual inversion has it
     Word,
+    /// The word, as A1111 has it
+    A1111,
 }
 
 impl Part {
@@ -176,7 +180,9 @@ impl Part {
     pub fn name(self) -> &'static str {
         match self {
             Self::Lora => "lora",
+            Self::Kohya => "kohya",
             Self::Word => "word",
+            Self::A1111 => "a1111",
         }
     }
 }

@@ -8,7 +8,6 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::path::Path;
 
-use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
@@ -16,29 +15,11 @@ use zip::{CompressionMethod, ZipArchive, ZipWriter};
 use super::card::{CARD, Card, MAX_CARD, TENSORS};
 use super::consent::today;
 use super::disk::{self, damaged, failed};
+use super::interchange::Part;
 use super::library::Library;
 use super::log::Action;
 use super::{SubjectRef, file, name};
 use crate::{Error, Result};
-
-/// A part of what a text model learned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Part {
-    /// Changes of projections.
-    Lora,
-    /// The learned word.
-    Word,
-}
-
-impl Part {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Lora => "LoRA",
-            Self::Word => "learned word",
-        }
-    }
-}
 
 /// That nothing is overwritten that shall not be.
 fn free(path: &Path, overwrite: bool) -> Result<()> {
@@ -83,8 +64,8 @@ impl Library {
         Ok((done, bytes))
     }
 
-    /// Writes what a text model learned of a version (the newest for `None`) for other programs: its LoRA, as diffusers and
-    /// PEFT have it, or its word, as diffusers' textual inversion has it. Else as [`export`](Self::export).
+    /// Writes what a text model learned of a version (the newest for `None`) for other programs. Else as
+    /// [`export`](Self::export).
     ///
     /// # Errors
     /// `Caller` if the version has no such part.
@@ -97,10 +78,10 @@ impl Library {
         overwrite: bool,
     ) -> Result<(SubjectRef, u64)> {
         let (subject, done) = self.load(name, version)?;
-        let bytes = subject.text.map_or(Vec::new(), |text| match part {
-            Part::Lora => text.lora,
-            Part::Word => text.word,
-        });
+        let bytes = match &subject.text {
+            Some(text) => part.of(text)?,
+            None => Vec::new(),
+        };
         if bytes.is_empty() {
             return Err(Error::caller(format!(
                 "subject “{name}”, version {}, has no {}: learn it with a recipe that makes one",

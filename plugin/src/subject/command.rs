@@ -6,7 +6,7 @@
 //! | `show` | `name` | `subject`: a [`Detail`] |
 //! | `rename` | `name`, `to` | `renamed`: `{name, to}` |
 //! | `delete` | `name`, `version?` (all) | `deleted`: `{name, versions}` |
-//! | `export` | `name`, `version?` (newest), `path`, `overwrite?` (false), `part?` (`lora` or `word`: what a text model learned, for other programs) | `exported`: `{name, version, path, bytes}` |
+//! | `export` | `name`, `version?` (newest), `path`, `overwrite?` (false), `part?` (`lora`, `kohya`, `word` or `a1111`: what a text model learned, for other programs) | `exported`: `{name, version, path, bytes}` |
 //! | `import` | `path`, `name?` (the one in the file) | `imported`: `{name, version}` |
 //! | `verify` | `name?` (all) | `verified`: a [`Report`](super::Report) |
 //! | `rebuild-index` | | `rebuilt`: `{subjects, versions, moved_aside}` |
@@ -23,10 +23,10 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::archive::Part;
 use super::card::{Card, Metrics, Source, tool};
 use super::consent::{Consent, today};
 use super::index::Entry;
+use super::interchange::Part;
 use super::library::Library;
 use super::record::{Change, Record};
 use super::{SubjectWords, TextFacts};

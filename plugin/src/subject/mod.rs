@@ -9,6 +9,7 @@ mod crash_tests;
 pub(crate) mod disk;
 pub mod file;
 mod index;
+mod interchange;
 mod library;
 mod log;
 mod manage;
@@ -24,6 +25,8 @@ mod words;
 
 pub use consent::Consent;
 pub(crate) use disk::{hex, read_bounded};
+#[cfg(test)]
+pub(crate) use interchange::Part;
 pub use library::Library;
 pub use log::{Action, Row};
 pub use text_part::{TextFacts, TextPart};

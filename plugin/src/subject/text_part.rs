@@ -22,6 +22,8 @@ pub struct TextFacts {
     pub recipe: String,
     /// What the user calls the model.
     pub model: String,
+    /// Its generation: `sd1`, `sd2` or `sdxl`.
+    pub family: String,
     /// Names the model's weights, in hex.
     pub model_sha256: String,
     /// What stands in prompts for the learned word, before the word that says what the subject is.

@@ -51,8 +51,9 @@ const TRAINED: f32 = 3.0;
 /// Passes of a guided step of the sampler, and of one that looks at another picture as well.
 const GUIDED: f32 = 2.0;
 const LOOKALIKE: f32 = 3.0;
-/// A picture of what was learned so far is shown so many times.
+/// A picture of what was learned so far is shown at most so many times in a lesson, and takes at most this share of it.
 const PREVIEWS: u64 = 4;
+const SHOWING: f32 = 0.05;
 /// How often the state is written that an interrupted training goes on from.
 const KEEP: Duration = Duration::from_secs(60);
 
@@ -128,6 +129,7 @@ impl Study<'_> {
             facts: TextFacts {
                 recipe: self.recipe.name().to_owned(),
                 model: reference.name,
+                family: model.family().word().to_owned(),
                 model_sha256: reference.sha256,
                 token: self.token.clone(),
                 word: self.word.to_owned(),
@@ -235,12 +237,13 @@ impl Study<'_> {
         let state = self.state_of(index);
         let mut sums: BTreeMap<&'static str, (f64, f64)> = BTreeMap::new();
         let taught = &*pupil;
+        let every = lesson.steps.checked_div(previews(lesson));
         plan.run(
             &mut parts,
             state.as_deref().map(|path| (path, of.as_str())),
             progress,
             &mut |step| {
-                if step.number > 0 && step.number.is_multiple_of(lesson.steps.div_ceil(PREVIEWS)) {
+                if step.number > 0 && every.is_some_and(|n| step.number.is_multiple_of(n)) {
                     self.show(model, taught, meter)?;
                 }
                 let losses = class.loss(taught, step);
@@ -259,7 +262,9 @@ impl Study<'_> {
             },
         )?;
         pupil.end();
-        self.show(model, pupil, meter)?;
+        if every.is_some() {
+            self.show(model, pupil, meter)?;
+        }
         let mean =
             |(name, (sum, count)): (&str, (f64, f64))| (name.to_owned(), (sum / count) as f32);
         Ok(sums.into_iter().map(mean).collect())
@@ -315,6 +320,13 @@ fn passes(lesson: &Lesson) -> f32 {
     passes
 }
 
+/// How many previews a lesson has.
+fn previews(lesson: &Lesson) -> u64 {
+    let one = GUIDED * PREVIEW_STEPS as f32;
+    let room = SHOWING * lesson.steps as f32 * passes(lesson) / one;
+    PREVIEWS.min(room as u64)
+}
+
 /// Counts passes through the U-Net, and tells the host.
 struct Meter<'a> {
     progress: &'a Progress,
@@ -325,7 +337,7 @@ struct Meter<'a> {
 impl<'a> Meter<'a> {
     fn new(course: &Course, progress: &'a Progress) -> Self {
         let taught = course.lessons.iter().map(|l| {
-            let previews = PREVIEWS.min(l.steps) as f32 * GUIDED * PREVIEW_STEPS as f32;
+            let previews = previews(l) as f32 * GUIDED * PREVIEW_STEPS as f32;
             l.steps as f32 * passes(l) + previews
         });
         let passes = match course.class_of {

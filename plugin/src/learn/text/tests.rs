@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use candle_core::{Device, Tensor};
 
@@ -19,9 +20,9 @@ use crate::engine::stable_diffusion::weights::lora::Lora;
 use crate::engine::stable_diffusion::weights::store::Store;
 use crate::engine::stable_diffusion::weights::{Checkpoint, Options};
 use crate::learn::recipe::{Lesson, Recipe};
-use crate::learn::train::Step;
+use crate::learn::train::{Plan, Step};
 use crate::progress::Progress;
-use crate::subject::TextPart;
+use crate::subject::{Part, TextFacts, TextPart};
 use crate::{ErrorKind, Result};
 
 fn model() -> Result<Model> {
@@ -142,11 +143,12 @@ fn the_same_study_learns_the_same_and_goes_on_where_it_was() -> Result<()> {
         state: Some(folder.path().join("state")),
         ..study(Recipe::SingleInsert, 9)
     };
-    // Cancelled from the first preview on, which comes after a third of the first lesson.
     let progress = Progress::new();
+    progress.begin(1000);
     let broken = std::thread::scope(|scope| {
         scope.spawn(|| {
-            while progress.snapshot().preview_serial == 0 {
+            // Nine steps, of which the last six take twice as long.
+            while progress.snapshot().done < 100 {
                 std::thread::yield_now();
             }
             progress.cancel();
@@ -169,7 +171,7 @@ fn a_file_means_what_was_learned() -> Result<()> {
     let mut pupil = Pupil::new(&model, "my-bear", "bear", &mut noise)?;
     let single = Recipe::SingleInsert.course();
     let lesson = single.lessons.last().expect("two lessons");
-    let parts = pupil.begin(lesson, 1, &model, &mut noise)?;
+    let mut parts = pupil.begin(lesson, 1, &model, &mut noise)?;
     assert!(parts.numbers() > 10_000);
     let reference = Reference::new(&picture(), &model, &Progress::new())?;
     let class = Class {
@@ -179,14 +181,13 @@ fn a_file_means_what_was_learned() -> Result<()> {
         references: &[reference],
         class_pictures: &[],
     };
-    // After one step nothing is 0 any more.
-    let mut parts = parts;
-    super::super::train::Plan {
+    // After two steps nothing is 0 any more.
+    Plan {
         steps: 2,
         clip: 1.0,
         average: None,
         seed: 1,
-        keep: std::time::Duration::MAX,
+        keep: Duration::MAX,
     }
     .run(
         &mut parts,
@@ -208,7 +209,7 @@ fn a_file_means_what_was_learned() -> Result<()> {
     pupil.on();
     let expected = predict(&pupil.words())?;
     let part = TextPart {
-        facts: crate::subject::TextFacts {
+        facts: TextFacts {
             token: "my-bear".to_owned(),
             ..Default::default()
         },
@@ -216,9 +217,17 @@ fn a_file_means_what_was_learned() -> Result<()> {
         word: pupil.word()?,
     };
     let found = predict(&put_on(&model, &part)?)?;
+    let elsewhere = TextPart {
+        lora: Part::Kohya.of(&part)?,
+        word: Part::A1111.of(&part)?,
+        ..part.clone()
+    };
+    assert_ne!(elsewhere, part);
+    let again = predict(&put_on(&model, &elsewhere)?)?;
     let far =
         |a: &Tensor, b: &Tensor| -> Result<f32> { Ok((a - b)?.abs()?.max_all()?.to_scalar()?) };
     assert!(far(&before, &expected)? > 1e-6);
     assert!(far(&found, &expected)? < 1e-6);
+    assert!(far(&again, &expected)? < 1e-6);
     Ok(())
 }
