@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use repose::canvas::{Channels, Depth, Raster, Selection, SelectionDepth, Space};
-use repose::request::{Erase, Learn, Pin, Placement, Refine, Repose, Request, Words};
+use repose::request::{Erase, Learn, Pin, Placement, Refine, Repose, Request, Training, Words};
 use repose::subject::Consent;
 
 mod seeds;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
 use repose::canvas::{Channels, Depth, Grid, Rect, Space};
-use repose::subject::{Mesh, Prior, Subject, SubjectWords, file};
+use repose::subject::{Mesh, Prior, Subject, SubjectWords, TextFacts, TextPart, file};
 
 mod seeds;
 
@@ -52,7 +52,19 @@ fn write_seeds() {
         raster: seeds::raster(Depth::U8, Channels::Rgb, Space::Icc(vec![1, 2, 3].into())),
         ..subject(Depth::U8, Channels::Rgb)
     };
+    let taught = Subject {
+        text: Some(TextPart {
+            facts: TextFacts {
+                recipe: "detex".into(),
+                ..TextFacts::default()
+            },
+            lora: vec![1, 2, 3],
+            word: vec![4],
+        }),
+        ..subject(Depth::U8, Channels::Rgb)
+    };
     seeds::write(&[
+        ("taught", bytes(taught)),
         ("u8", bytes(subject(Depth::U8, Channels::Rgb))),
         ("f32", bytes(subject(Depth::F32, Channels::Bgra))),
         ("icc", bytes(profiled)),

@@ -37,7 +37,7 @@ def main():
     words.add_argument("--probe", help="a file that probe.py wrote, which tells what the pictures show")
     words.add_argument("--count", type=int, default=256)
     words.add_argument("--steps", type=int, default=25)
-    words.add_argument("--guidance", type=float, default=5.0)
+    words.add_argument("--guidance", type=float, default=7.5)
     words.add_argument("--sheet")
     given = words.parse_args()
     pipe = DiffusionPipeline.from_pretrained(given.model, torch_dtype=torch.float32).to(DEVICE)

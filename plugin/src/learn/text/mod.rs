@@ -56,6 +56,8 @@ const PREVIEWS: u64 = 4;
 const SHOWING: f32 = 0.05;
 /// How often the state is written that an interrupted training goes on from.
 const KEEP: Duration = Duration::from_secs(60);
+/// After which it is removed.
+const FORGOTTEN: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// Streams of a training's seed; steps have the numbers from 0 on.
 const BEGINNING: u64 = u64::MAX;
@@ -237,6 +239,7 @@ impl Study<'_> {
         let state = self.state_of(index);
         let mut sums: BTreeMap<&'static str, (f64, f64)> = BTreeMap::new();
         let taught = &*pupil;
+        let before = meter.done;
         let every = lesson.steps.checked_div(previews(lesson));
         plan.run(
             &mut parts,
@@ -247,6 +250,9 @@ impl Study<'_> {
                     self.show(model, taught, meter)?;
                 }
                 let losses = class.loss(taught, step);
+                // Steps of an earlier run count as well.
+                let done = before + step.number as f32 * passes(lesson);
+                meter.done = meter.done.max(done);
                 meter.add(passes(lesson))?;
                 losses
             },
@@ -273,7 +279,7 @@ impl Study<'_> {
     /// A preview: what the model makes now of the subject's words.
     fn show(&self, model: &Model, pupil: &Pupil, meter: &mut Meter<'_>) -> Result<()> {
         pupil.off(model);
-        pupil.on();
+        pupil.on_still();
         let words = pupil.words();
         let text = format!("a photo of a {} {}", self.token, self.word);
         let wish = Wish {
@@ -285,7 +291,7 @@ impl Study<'_> {
         // The same noise each time: what changes in the picture is what was learned.
         let mut noise = Noise::new(self.seed, PREVIEW);
         let made = imagine(model, &wish, &mut noise, &mut || meter.add(GUIDED))?;
-        let picture = model.decode(&made.detach(), &mut || meter.progress.check())?;
+        let picture = model.decode(&made, &mut || meter.progress.check())?;
         meter.progress.preview(&from_tensor(&picture)?);
         Ok(())
     }
@@ -295,10 +301,18 @@ impl Study<'_> {
         Some(state.with_extension(format!("{lesson}.safetensors")))
     }
 
-    /// Removes the states of a training that is over.
+    /// Removes the states of a training that is over, and those of others that nobody went on with for a month.
     fn forget(&self, lessons: usize) {
-        for state in (0..lessons).filter_map(|lesson| self.state_of(lesson)) {
-            // What cannot be removed is of no harm: it is of this study alone.
+        let own = (0..lessons).filter_map(|lesson| self.state_of(lesson));
+        let folder = self.state.as_ref().and_then(|state| state.parent());
+        let others = folder.and_then(|folder| std::fs::read_dir(folder).ok());
+        let others = others.into_iter().flatten().flatten();
+        let old = others.filter(|entry| {
+            let age = entry.metadata().and_then(|about| about.modified());
+            age.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > FORGOTTEN))
+        });
+        for state in own.chain(old.map(|entry| entry.path())) {
+            // What cannot be removed is of no harm.
             let _ = std::fs::remove_file(state);
         }
     }

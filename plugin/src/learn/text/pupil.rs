@@ -143,10 +143,21 @@ impl Pupil {
         words
     }
 
-    /// Puts the changes on the model.
+    /// Puts the changes on the model, for passes that gradients go through.
     pub fn on(&self) {
         for placed in &self.adapters {
             lock(&placed.slot).push(placed.adapter.clone());
+        }
+    }
+
+    /// Puts the changes on the model as they are now, for passes that nothing is learned from.
+    pub fn on_still(&self) {
+        for placed in &self.adapters {
+            lock(&placed.slot).push(Adapter {
+                down: placed.adapter.down.detach(),
+                up: placed.adapter.up.detach(),
+                scale: placed.adapter.scale,
+            });
         }
     }
 
