@@ -33,7 +33,7 @@ use repose_host::{Options, Plugin};
 
 use case::Case;
 use probe::Probe;
-use recipe::{QUICK, Recipe};
+use recipe::{Asked, QUICK, Recipe, Setting};
 use score::Score;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -53,6 +53,9 @@ struct Words {
     /// The text model
     #[arg(long, default_value = "pocket")]
     model: String,
+    /// For Repose's own rows.
+    #[command(flatten)]
+    asked: Asked,
     /// Contact sheet of all results.
     #[arg(long, default_value = "out/bench_pocket.png")]
     sheet: PathBuf,
@@ -113,6 +116,7 @@ fn table(words: &Words) -> Result<()> {
                 &words.model,
             ])
             .args(["--pictures", &words.pictures.to_string()])
+            .args(words.asked.words())
             .args(["--threads", &words.threads.to_string(), "--into"])
             .arg(&into)
             .status()?;
@@ -153,13 +157,18 @@ fn alone(words: &Words, recipe: Recipe, folder: &Path) -> Result<()> {
         threads: words.threads,
         ..Options::default()
     })?;
+    let setting = Setting {
+        engine: &engine,
+        model: &words.model,
+        asked: words.asked,
+    };
     let mut scores = Vec::new();
     for number in 0..words.cases {
         let case = Case::new(number, words.pictures as usize);
-        let learning = recipe.learn(&engine, &words.model, &case)?;
-        let done = recipe.run(&engine, &words.model, &case, 1)?;
+        let learning = recipe.learn(&setting, &case)?;
+        let done = recipe.run(&setting, &case, 1)?;
         let other = match recipe.varies() {
-            true => Some(recipe.run(&engine, &words.model, &case, 2)?),
+            true => Some(recipe.run(&setting, &case, 2)?),
             false => None,
         };
         scores.push(score::score(

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 use repose_host::{
     Channels, Depth, Engine, LearnRequest, Picture, Pin, ReposeRequest, SelectionRef, Space,
     TextOptions, Training,
@@ -11,6 +11,50 @@ use repose_host::{
 use crate::Result;
 use crate::case::{Case, Known, SIDE};
 use crate::over::{Done, over};
+
+/// What Repose's own rows are asked for; nothing: their defaults.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct Asked {
+    /// Weight of the subject's own look, for Repose's own rows
+    #[arg(long)]
+    pub identity: Option<f32>,
+    /// Guidance, for Repose's own rows
+    #[arg(long)]
+    pub guidance: Option<f32>,
+    /// Share of the steps that are guided, for Repose's own rows
+    #[arg(long)]
+    pub guided: Option<f32>,
+    /// Of so many steps one computes all, for Repose's own rows
+    #[arg(long)]
+    pub reuse: Option<u32>,
+}
+
+impl Asked {
+    /// The same for another process.
+    pub fn words(&self) -> Vec<String> {
+        let numbers = [
+            ("identity", self.identity),
+            ("guidance", self.guidance),
+            ("guided", self.guided),
+            ("reuse", self.reuse.map(|n| n as f32)),
+        ];
+        let given = numbers
+            .iter()
+            .filter_map(|(name, n)| Some(format!("--{name}={}", (*n)?)));
+        given.collect()
+    }
+}
+
+/// What all re-poses of a run have in common.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting<'a> {
+    /// What computes.
+    pub engine: &'a Engine,
+    /// The text model.
+    pub model: &'a str,
+    /// For Repose's own rows.
+    pub asked: Asked,
+}
 
 /// A way to re-pose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -81,9 +125,14 @@ impl Recipe {
         matches!(self, Self::Patch | Self::ReposePins)
     }
 
-    fn text<'a>(self, model: &'a str, source: &'a str, word: &'a str) -> Option<TextOptions<'a>> {
+    fn text<'a>(
+        self,
+        setting: &Setting<'a>,
+        source: &'a str,
+        word: &'a str,
+    ) -> Option<TextOptions<'a>> {
         let own = TextOptions {
-            model: Some(model),
+            model: Some(setting.model),
             source: Some(source),
             word: Some(word),
             ..TextOptions::default()
@@ -104,7 +153,13 @@ impl Recipe {
                 strength: Some(1.0),
                 ..plain
             }),
-            _ => Some(own),
+            _ => Some(TextOptions {
+                identity: setting.asked.identity,
+                guidance: setting.asked.guidance,
+                guided: setting.asked.guided,
+                reuse: setting.asked.reuse,
+                ..own
+            }),
         }
     }
 
@@ -112,7 +167,7 @@ impl Recipe {
     ///
     /// # Errors
     /// As the engine.
-    pub fn learn(self, engine: &Engine, model: &str, case: &Case) -> Result<f64> {
+    pub fn learn(self, setting: &Setting<'_>, case: &Case) -> Result<f64> {
         let begun = Instant::now();
         if self == Self::Copy {
             return Ok(0.0);
@@ -132,11 +187,11 @@ impl Recipe {
             let last = index + 1 == case.learned.len();
             request.training = self.training().filter(|_| last).map(|recipe| Training {
                 recipe: Some(recipe),
-                model: Some(model),
+                model: Some(setting.model),
                 earlier: index as u32,
                 ..Training::default()
             });
-            engine.learn(&request)?.wait(|_| ())?;
+            setting.engine.learn(&request)?.wait(|_| ())?;
         }
         Ok(begun.elapsed().as_secs_f64())
     }
@@ -145,7 +200,7 @@ impl Recipe {
     ///
     /// # Errors
     /// As the engine.
-    pub fn run(self, engine: &Engine, model: &str, case: &Case, seed: u64) -> Result<Done> {
+    pub fn run(self, setting: &Setting<'_>, case: &Case, seed: u64) -> Result<Done> {
         let begun = Instant::now();
         let source = &case.source;
         if self == Self::Copy {
@@ -164,12 +219,12 @@ impl Recipe {
         };
         let mut request = ReposeRequest::new(lend(source), Some(selection(source)), &name);
         request.pins = &pins;
-        request.text = self.text(model, &was, word);
+        request.text = self.text(setting, &was, word);
         request.prompt = request.text.map(|_| shall.as_str());
         request.seed = seed;
         // A pixel of the matte's soft edge, and one that compression would have dirtied.
         request.grow = 2;
-        let job = engine.repose(&request)?;
+        let job = setting.engine.repose(&request)?;
         job.wait(|_| ())?;
         let (rgb, outside) = over(&source.picture.rgb, &job.layers()?);
         Ok(Done {

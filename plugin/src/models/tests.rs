@@ -411,7 +411,7 @@ fn pocket_says_where_it_cannot_be_written() {
         .resolve(Kind::Checkpoint, "pocket")
         .expect_err("no folder");
     assert_eq!(error.kind, ErrorKind::Files);
-    assert!(error.message.contains(".pocket"), "{error}");
+    assert!(error.message.contains(".built-in"), "{error}");
 }
 
 #[test]
