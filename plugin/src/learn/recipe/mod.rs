@@ -1,6 +1,6 @@
 //! How a text model learns a subject: one small file for each method, which says what is learned and by which losses.
 //!
-//! A [`Course`] is a list of [`Lesson`]s; [`learn::text`](super::text) goes through them. Where a paper's number is not known,
+//! A [`Course`] is a list of [`Lesson`]s; `learn::text` goes through them. Where a paper's number is not known,
 //! or did badly on the benchmark, the recipe's own comment says so.
 
 mod custom_diffusion;
