@@ -71,7 +71,9 @@ class LearnPanel(QWidget):
         form.addRow(_("Valid until (YYYY-MM-DD)"), self._expires)
         form.addRow(_("Edge"), self._edge)
         form.addRow(_("Recipe"), self._recipe)
-        form.addRow(_("Model"), self._model)
+        # A name needs the docker's whole width.
+        form.addRow(QLabel(_("Model")))
+        form.addRow(self._model)
         for label, field in ((_("The picture shows"), self._caption), (_("The subject is"), self._word)):
             form.addRow(QLabel(label))
             form.addRow(field)
