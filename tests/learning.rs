@@ -11,20 +11,12 @@ use std::time::{Duration, Instant};
 use repose_host::{
     Engine, Error, ErrorKind, Job, LearnRequest, Options, ReposeRequest, TextOptions, Training,
 };
-use repose_world::{Shot, Split, render};
 use serde_json::{Value, json};
 use support::{Scene, done, failed, plugin};
 
 /// A toy, and what it is and does.
 fn toy(number: u64) -> (Scene, String, &'static str) {
-    let shot = Shot::any(number, Split::HeldOut);
-    let picture = render(&shot, 128);
-    let scene = Scene {
-        width: 128,
-        height: 128,
-        pixels: picture.rgb.into_flattened(),
-        mask: picture.matte,
-    };
+    let (scene, shot) = Scene::toy(number);
     (scene, shot.caption(), shot.subject.kind.word())
 }
 

@@ -12,7 +12,6 @@ use repose_host::{
     Engine, ErrorKind, Job, LearnRequest, Options, Pin, Refine, ReposeRequest, Role, State,
     TextOptions,
 };
-use repose_world as world;
 use support::{Scene, done, failed, plugin};
 
 const NAME: &str = "disc";
@@ -424,14 +423,7 @@ fn what_cannot_be_done_is_said() {
 
 #[test]
 fn pocket_redraws_a_toy_with_nothing_installed() {
-    let shot = world::Shot::any(7, world::Split::HeldOut);
-    let toy = world::render(&shot, 128);
-    let scene = Scene {
-        width: 128,
-        height: 128,
-        pixels: toy.rgb.into_flattened(),
-        mask: toy.matte,
-    };
+    let (scene, shot) = Scene::toy(7);
     let folder = tempfile::tempdir().unwrap();
     let engine = plugin()
         .open(&Options {

@@ -1,13 +1,13 @@
 //! How well subjects are re-posed, measured against the truth: pocket's world renders any subject in any pose.
 //!
 //! ```sh
-//! cargo run --release --example bench_pocket [-- --cases 24] [--recipes copy,single-insert] [--pictures 3] [--sheet out/bench.png]
+//! cargo run --release --example bench_pocket [-- --cases 24] [--recipes copy,single-insert] [--pictures 3]
 //! ```
 //!
 //! Each subject was never seen in training, and every other one is drawn in a style that training never saw. It is learned
-//! from one picture, or several, and re-posed in another, by prompt or by pins. Each recipe runs in a process of its own, so that its
-//! peak memory (VmHWM, Linux) is its own. Recipes that train are compared where they are named: they take minutes for each
-//! subject.
+//! from one picture, or several, and re-posed in another, by prompt or by pins. Each recipe runs in a process of its own, so
+//! that its peak memory (VmHWM, Linux) is its own. Recipes that train are compared where they are named: they take minutes
+//! for each subject.
 //!
 //! Pictures are read by the probe that `examples/world/pocket/probe.py` trained.
 #![allow(

@@ -79,6 +79,12 @@ pub enum Recipe {
     CustomDiffusion,
     /// See above.
     SingleInsert,
+    /// See above.
+    Detex,
+    /// See above.
+    Lipe,
+    /// See above.
+    DreamTuner,
 }
 
 /// What is compared where nothing is named: what trains nothing, which takes minutes.
@@ -117,6 +123,9 @@ impl Recipe {
             Self::DreamboothLora => Some("dreambooth-lora"),
             Self::CustomDiffusion => Some("custom-diffusion"),
             Self::SingleInsert => Some("single-insert"),
+            Self::Detex => Some("detex"),
+            Self::Lipe => Some("lipe"),
+            Self::DreamTuner => Some("dream-tuner"),
             _ => None,
         }
     }

@@ -9,6 +9,7 @@ use repose_host::{
     Channels, Depth, Engine, EraseRequest, Job, Options, Picture, Plugin, ReposeRequest,
     SelectionRef, Space,
 };
+use repose_world as world;
 
 /// The plugin that cargo has just built.
 pub fn plugin() -> &'static Plugin {
@@ -52,6 +53,19 @@ pub struct Scene {
 }
 
 impl Scene {
+    /// A picture of the built-in model's world, with its toy selected, and all that determines it.
+    pub fn toy(number: u64) -> (Self, world::Shot) {
+        let shot = world::Shot::any(number, world::Split::HeldOut);
+        let toy = world::render(&shot, 128);
+        let scene = Self {
+            width: 128,
+            height: 128,
+            pixels: toy.rgb.into_flattened(),
+            mask: toy.matte,
+        };
+        (scene, shot)
+    }
+
     pub fn new(width: u32, height: u32) -> Self {
         let radius = f64::from(width.min(height)) / 5.0;
         let (cx, cy) = (f64::from(width) * 0.4, f64::from(height) * 0.5);

@@ -12,6 +12,8 @@ const TRIED: usize = 9;
 const KEPT: usize = 17;
 /// Near enough, as a CIE 1976 difference: a step of 16 bits is larger, and working colours are no finer.
 const NEAR: f64 = 2e-5;
+/// A walk that ends farther off was most likely for a colour that the device does not have.
+const HELD_UP: f64 = 5.0;
 /// Most steps of one walk. In gamut three are usual.
 const STEPS: usize = 64;
 /// A walk stands still below this: a quarter of a step of 16 bits.
@@ -39,24 +41,15 @@ impl Starts {
                 .iter()
                 .min_by(|a, b| far(a.1, lab).total_cmp(&far(b.1, lab)));
             let start = nearest.map_or([0.5; 3], |it| it.0);
-            starts.push(walk(tables, lab, start));
+            starts.push(walk(tables, lab, start).0);
         }
         Self(starts)
     }
 
     /// The start for a wanted colour at this place of the grid, from the eight around it.
     fn near(&self, place: [f64; 3]) -> [f64; 3] {
-        let scaled = place.map(|v| v.clamp(0.0, 1.0) * (KEPT - 1) as f64);
-        let low = scaled.map(|v| (v as usize).min(KEPT - 2));
-        let share = [0, 1, 2].map(|c| scaled[c] - low[c] as f64);
         let mut sum = [0.0; 3];
-        for corner in 0..8usize {
-            let (mut weight, mut index) = (1.0, 0);
-            for c in 0..3 {
-                let up = corner >> c & 1;
-                weight *= if up == 1 { share[c] } else { 1.0 - share[c] };
-                index = index * KEPT + low[c] + up;
-            }
+        for (index, weight) in around(place) {
             sum = [0, 1, 2].map(|c| sum[c] + weight * self.0[index][c]);
         }
         sum
@@ -64,8 +57,35 @@ impl Starts {
 
     /// The device colour for `lab`, which lies at `place` of the grid; 0 to 1.
     pub fn invert(&self, tables: &Tables, lab: [f64; 3], place: [f64; 3]) -> [f64; 3] {
-        walk(tables, lab, self.near(place))
+        let (mut found, mut error) = walk(tables, lab, self.near(place));
+        // What folds near black may hold one walk up, but hardly those from every side.
+        for (index, _) in around(place) {
+            if error < NEAR * NEAR {
+                break;
+            }
+            let (other, left) = walk(tables, lab, self.0[index]);
+            if left < error {
+                (found, error) = (other, left);
+            }
+        }
+        found
     }
+}
+
+/// The eight starts around a place of their grid, and what each counts there.
+fn around(place: [f64; 3]) -> [(usize, f64); 8] {
+    let scaled = place.map(|v| v.clamp(0.0, 1.0) * (KEPT - 1) as f64);
+    let low = scaled.map(|v| (v as usize).min(KEPT - 2));
+    let share = [0, 1, 2].map(|c| scaled[c] - low[c] as f64);
+    std::array::from_fn(|corner| {
+        let (mut weight, mut index) = (1.0, 0);
+        for c in 0..3 {
+            let up = corner >> c & 1;
+            weight *= if up == 1 { share[c] } else { 1.0 - share[c] };
+            index = index * KEPT + low[c] + up;
+        }
+        (index, weight)
+    })
 }
 
 /// All places of a grid over the unit cube, the last coordinate running fastest.
@@ -79,8 +99,8 @@ fn far(a: [f64; 3], b: [f64; 3]) -> f64 {
     (0..3).map(|i| (a[i] - b[i]).powi(2)).sum()
 }
 
-/// From `start` to the nearest device colour for `lab` that going downhill finds.
-fn walk(tables: &Tables, lab: [f64; 3], start: [f64; 3]) -> [f64; 3] {
+/// From `start` to the nearest device colour for `lab` that going downhill finds, and its squared difference.
+fn walk(tables: &Tables, lab: [f64; 3], start: [f64; 3]) -> ([f64; 3], f64) {
     let mut at = start;
     let mut seen = tables.lab(at);
     let mut error = far(seen, lab);
@@ -106,7 +126,7 @@ fn walk(tables: &Tables, lab: [f64; 3], start: [f64; 3]) -> [f64; 3] {
             (damping, reach, slopes) = (DAMPING, *next, None);
         }
     }
-    at
+    (at, error)
 }
 
 /// How Lab changes along each device channel, as rows for the channels.

@@ -1,5 +1,7 @@
 //! What every request must be, wherever it comes from. Limits are those of `repose.h`.
 
+use std::fmt::Display;
+
 use super::{Erase, Learn, Pin, Placement, Repose, Request};
 use crate::canvas::{MAX_PIXELS, Mask, Raster, Selection, Space};
 use crate::{Error, Result};
@@ -192,6 +194,20 @@ pub(super) fn values(mask: &Mask) -> Result<()> {
 /// For a selection that selects nothing of the picture.
 pub(super) fn empty_selection() -> Error {
     Error::caller("nothing is selected inside the picture: select something first")
+}
+
+/// That each number that was given lies in its range.
+pub(super) fn ranges<T: PartialOrd + Display>(numbers: &[(&str, Option<T>, T, T)]) -> Result<()> {
+    for (what, value, low, high) in numbers {
+        if let Some(value) = value
+            && !(low..=high).contains(&value)
+        {
+            return Err(Error::caller(format!(
+                "{what} must be {low} to {high}, not {value}"
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn name(name: &str) -> Result<()> {

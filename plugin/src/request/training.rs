@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::check;
+use crate::Result;
 use crate::learn::recipe::Recipe;
-use crate::{Error, Result};
 
 /// Most steps of training.
 const MAX_STEPS: u32 = 100_000;
@@ -43,21 +43,11 @@ impl Training {
             check::text(model, "the model's name")?;
         }
         self.recipe()?;
-        let numbers = [
+        check::ranges(&[
             ("steps", self.steps, 1, MAX_STEPS),
             ("rank", self.rank, 1, MAX_RANK),
             ("earlier versions", Some(self.earlier), 0, MAX_EARLIER),
-        ];
-        for (what, value, low, high) in numbers {
-            if let Some(value) = value
-                && !(low..=high).contains(&value)
-            {
-                return Err(Error::caller(format!(
-                    "{what} must be {low} to {high}, not {value}"
-                )));
-            }
-        }
-        Ok(())
+        ])
     }
 
     /// The recipe.

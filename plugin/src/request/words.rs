@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::check;
-use crate::{Error, Result};
+use crate::Result;
 
 /// What a text model is told beside the prompt. `None`: the default of the model or of
 /// [`repose::prompt`](crate::repose::prompt).
@@ -69,7 +69,7 @@ impl Words {
                 check::text(text, what)?;
             }
         }
-        let numbers = [
+        check::ranges(&[
             ("steps", self.steps.map(|n| n as f32), 1.0, 1000.0),
             ("strength", self.strength, 0.01, 1.0),
             ("guidance", self.guidance, 1.0, 50.0),
@@ -79,16 +79,6 @@ impl Words {
             ("side", self.side.map(|n| n as f32), 64.0, 4096.0),
             ("the guided share of the steps", self.guided, 0.0, 1.0),
             ("reuse", self.reuse.map(|n| n as f32), 1.0, 10.0),
-        ];
-        for (what, value, low, high) in numbers {
-            if let Some(value) = value
-                && !(low..=high).contains(&value)
-            {
-                return Err(Error::caller(format!(
-                    "{what} must be {low} to {high}, not {value}"
-                )));
-            }
-        }
-        Ok(())
+        ])
     }
 }

@@ -36,8 +36,8 @@ impl Cache {
     /// the learned words that stand in them, and with what was learned of a subject.
     ///
     /// # Errors
-    /// `Refused` if there is no text model at all, or the subject was learned with another one; `Caller` if the one asked for is not there or none was named among
-    /// several; `Files` if a file is damaged.
+    /// `Refused` if there is no text model at all, or the subject was learned with another one; `Caller` if the one asked for
+    /// is not there or none was named among several; `Files` if a file is damaged.
     pub fn open(
         &mut self,
         wanted: Option<&str>,

@@ -144,6 +144,15 @@ pub fn scale_mask(mask: &Mask, width: usize, height: usize) -> Mask {
     Grid::from_vec(width, height, scaled).unwrap_or_else(|_| Grid::new(width, height, 0.0))
 }
 
+/// A mask as a tensor `[1, 1, h, w]`.
+///
+/// # Errors
+/// If the device has no room.
+pub fn mask_tensor(mask: &Mask, device: &Device) -> Result<Tensor> {
+    let shape = (1, 1, mask.height(), mask.width());
+    Ok(Tensor::from_slice(mask.data(), shape, device)?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

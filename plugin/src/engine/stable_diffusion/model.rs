@@ -431,9 +431,7 @@ impl Model {
             layers: self.unet.config().layers(0),
             text: &text,
         };
-        for weights in text.iter().chain([networks.unet]) {
-            weights.take_off();
-        }
+        self.take_off();
         let mut changes = Vec::new();
         for (lora, used) in loras {
             changes.push((lora.changes(&networks)?, used));
@@ -450,6 +448,13 @@ impl Model {
             }
         }
         Ok(unmatched)
+    }
+
+    /// Takes all changes of projections off.
+    pub fn take_off(&self) {
+        for (_, weights) in self.networks() {
+            weights.take_off();
+        }
     }
 
     /// Large pictures are encoded and decoded in tiles of the size that the model was trained at.

@@ -88,7 +88,7 @@ impl FromStr for Recipe {
 }
 
 /// A method.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Course {
     /// One after the other; what an earlier one learned stays.
     pub lessons: Vec<Lesson>,
@@ -115,8 +115,7 @@ impl Course {
     fn of(lesson: Lesson) -> Self {
         Self {
             lessons: vec![lesson],
-            class_pictures: 0,
-            class_of: ClassOf::Things,
+            ..Self::default()
         }
     }
 }

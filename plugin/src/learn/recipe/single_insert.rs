@@ -32,7 +32,7 @@ pub(super) fn course() -> Course {
         ..inversion.clone()
     };
     Course {
-        lessons: vec![inversion.clone(), tuning],
-        ..Course::of(inversion)
+        lessons: vec![inversion, tuning],
+        ..Course::default()
     }
 }

@@ -6,13 +6,8 @@ use candle_core::Tensor;
 
 use crate::Result;
 use crate::engine::stable_diffusion::model::{Model, Text};
-use crate::engine::stable_diffusion::sampler::{Method, Noise, Sampler, guide};
-use crate::engine::stable_diffusion::unet::{Controls, Feed};
-
-/// Classifier-free guidance, as in diffusers' scripts.
-const GUIDANCE: f64 = 7.5;
-/// ω_ref of DreamTuner (arXiv 2312.13691, §3.2) for photographs.
-const LIKENESS: f32 = 3.0;
+use crate::engine::stable_diffusion::sampler::{GUIDANCE, Method, Noise, Sampler, guide};
+use crate::engine::stable_diffusion::unet::{Controls, Feed, LIKENESS};
 
 /// A picture that the model made.
 #[derive(Debug)]
@@ -110,12 +105,5 @@ fn features(
         ..Controls::default()
     };
     let (_, seen) = model.predict(seen, t, &[text], &controls)?;
-    let mut feed = BTreeMap::new();
-    for (name, features) in seen.features {
-        let weights = vec![LIKENESS; features.width * features.height];
-        if let Some(one) = features.beside(Some(&weights))? {
-            feed.insert(name, one);
-        }
-    }
-    Ok(feed)
+    seen.beside(|features| vec![LIKENESS; features.width * features.height])
 }

@@ -80,7 +80,7 @@ impl Class<'_> {
         }
 
         // First what the untouched model makes: nothing of this is kept for gradients.
-        pupil.off(self.model);
+        self.model.take_off();
         let before = match (lesson.background, lesson.class_words > 0.0) {
             (Background::AsBefore(_), _) | (_, true) => {
                 let text = self.model.text(&caption, &NewWords::default())?;

@@ -110,7 +110,7 @@ impl Study<'_> {
             .collect::<Result<_>>()?;
         let mut noise = Noise::new(self.seed, BEGINNING);
         let mut pupil = Pupil::new(model, &self.token, self.word, &mut noise)?;
-        pupil.off(model);
+        model.take_off();
         let class_pictures = self.class_pictures(&course, &references, model, &mut meter)?;
         progress.stage("training")?;
         let mut losses = BTreeMap::new();
@@ -124,7 +124,7 @@ impl Study<'_> {
             };
             losses = self.teach(index, &class, &mut pupil, &mut noise, &mut meter)?;
         }
-        pupil.off(model);
+        model.take_off();
         self.forget(course.lessons.len());
         let reference = model.reference();
         Ok(TextPart {
@@ -204,8 +204,9 @@ impl Study<'_> {
                 steps: CLASS_STEPS,
                 like,
             };
-            let passes = if like.is_some() { LOOKALIKE } else { GUIDED };
-            let latents = imagine(model, &wish, &mut noise, &mut || meter.add(passes))?;
+            let latents = imagine(model, &wish, &mut noise, &mut || {
+                meter.add(sampled(course.class_of))
+            })?;
             made.push(Made { latents, caption });
         }
         Ok(made)
@@ -278,10 +279,10 @@ impl Study<'_> {
 
     /// A preview: what the model makes now of the subject's words.
     fn show(&self, model: &Model, pupil: &Pupil, meter: &mut Meter<'_>) -> Result<()> {
-        pupil.off(model);
+        model.take_off();
         pupil.on_still();
         let words = pupil.words();
-        let text = format!("a photo of a {} {}", self.token, self.word);
+        let text = photo_of(&format!("{} {}", self.token, self.word));
         let wish = Wish {
             text: &model.text(&text, &words)?.detached(),
             empty: &model.text("", &words)?,
@@ -334,6 +335,14 @@ fn passes(lesson: &Lesson) -> f32 {
     passes
 }
 
+/// How long a step of the sampler takes for a picture of the class, in the same passes.
+fn sampled(class_of: ClassOf) -> f32 {
+    match class_of {
+        ClassOf::Lookalikes => LOOKALIKE,
+        ClassOf::Things | ClassOf::Actions => GUIDED,
+    }
+}
+
 /// How many previews a lesson has.
 fn previews(lesson: &Lesson) -> u64 {
     let one = GUIDED * PREVIEW_STEPS as f32;
@@ -354,11 +363,7 @@ impl<'a> Meter<'a> {
             let previews = previews(l) as f32 * GUIDED * PREVIEW_STEPS as f32;
             l.steps as f32 * passes(l) + previews
         });
-        let passes = match course.class_of {
-            ClassOf::Lookalikes => LOOKALIKE,
-            _ => GUIDED,
-        };
-        let class = (course.class_pictures * CLASS_STEPS) as f32 * passes;
+        let class = (course.class_pictures * CLASS_STEPS) as f32 * sampled(course.class_of);
         Self {
             progress,
             done: 0.0,

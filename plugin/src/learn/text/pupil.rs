@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Tensor};
 
 use crate::engine::stable_diffusion::model::Model;
-use crate::engine::stable_diffusion::nn::{Adapter, Slot};
+use crate::engine::stable_diffusion::nn::{Adapter, Slot, put};
 use crate::engine::stable_diffusion::sampler::Noise;
 use crate::engine::stable_diffusion::text::NewWords;
 use crate::engine::stable_diffusion::weights::lora::Target;
@@ -128,8 +128,7 @@ impl Pupil {
             *vector = vector.detach();
         }
         for placed in &mut self.adapters {
-            placed.adapter.down = placed.adapter.down.detach();
-            placed.adapter.up = placed.adapter.up.detach();
+            placed.adapter = still(&placed.adapter);
         }
     }
 
@@ -146,25 +145,14 @@ impl Pupil {
     /// Puts the changes on the model, for passes that gradients go through.
     pub fn on(&self) {
         for placed in &self.adapters {
-            lock(&placed.slot).push(placed.adapter.clone());
+            put(&placed.slot, placed.adapter.clone());
         }
     }
 
     /// Puts the changes on the model as they are now, for passes that nothing is learned from.
     pub fn on_still(&self) {
         for placed in &self.adapters {
-            lock(&placed.slot).push(Adapter {
-                down: placed.adapter.down.detach(),
-                up: placed.adapter.up.detach(),
-                scale: placed.adapter.scale,
-            });
-        }
-    }
-
-    /// Takes them off, and whatever else the model has on.
-    pub fn off(&self, model: &Model) {
-        for (_, weights) in model.networks() {
-            weights.take_off();
+            put(&placed.slot, still(&placed.adapter));
         }
     }
 
@@ -248,16 +236,19 @@ fn fresh(
     })
 }
 
+/// The same change, through which no gradients go.
+fn still(adapter: &Adapter) -> Adapter {
+    Adapter {
+        down: adapter.down.detach(),
+        up: adapter.up.detach(),
+        scale: adapter.scale,
+    }
+}
+
 fn plain(tensor: &Tensor) -> Result<Tensor> {
     Ok(tensor.detach().to_device(&Device::Cpu)?.contiguous()?)
 }
 
 fn file(tensors: Vec<(String, Tensor)>) -> Result<Vec<u8>> {
     safetensors::serialize(tensors, None).map_err(|e| Error::bug(e.to_string()))
-}
-
-/// Poison is no danger here: a list of adapters is whole after every statement.
-fn lock(slot: &Slot) -> std::sync::MutexGuard<'_, Vec<Adapter>> {
-    slot.lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }

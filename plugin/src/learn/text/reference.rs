@@ -1,10 +1,10 @@
 //! The pictures that a text model learns a subject from.
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 
 use crate::Result;
 use crate::canvas::{Grid, Image, Mask};
-use crate::engine::stable_diffusion::frame::{Frame, scale_mask};
+use crate::engine::stable_diffusion::frame::{Frame, mask_tensor, scale_mask};
 use crate::engine::stable_diffusion::model::Model;
 use crate::progress::Progress;
 
@@ -57,15 +57,9 @@ impl Reference {
         Ok(Self {
             latents: encode(&image)?,
             alone: encode(&on_white)?,
-            mask: on(&matte, model.device())?,
+            mask: mask_tensor(&matte, model.device())?,
             matte,
             caption: picture.caption.clone(),
         })
     }
-}
-
-/// A mask as a tensor `[1, 1, h, w]`.
-fn on(mask: &Mask, device: &Device) -> Result<Tensor> {
-    let shape = (1, 1, mask.height(), mask.width());
-    Ok(Tensor::from_slice(mask.data(), shape, device)?)
 }

@@ -204,7 +204,7 @@ fn a_file_means_what_was_learned() -> Result<()> {
             .predict(&latents, &[300.0], &[&text], &Controls::default())?
             .0)
     };
-    pupil.off(&model);
+    model.take_off();
     let before = predict(&pupil.words())?;
     pupil.on();
     let expected = predict(&pupil.words())?;

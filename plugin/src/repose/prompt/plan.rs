@@ -2,7 +2,8 @@
 
 use super::turns::{Turn, turns};
 use crate::engine::stable_diffusion::model::Model;
-use crate::engine::stable_diffusion::sampler::Method;
+use crate::engine::stable_diffusion::sampler::{GUIDANCE, Method};
+use crate::engine::stable_diffusion::unet::LIKENESS;
 use crate::request::Repose;
 use crate::subject::{Subject, TextFacts, marked, places};
 use crate::{Error, Result};
@@ -11,10 +12,6 @@ use crate::{Error, Result};
 const DDIM_STEPS: usize = 30;
 /// Strength where pins, a guide or a placement give the pose, so that their layout stays.
 const KEEP_LAYOUT: f64 = 0.6;
-/// Classifier-free guidance, as in diffusers' pipelines.
-const GUIDANCE: f64 = 7.5;
-/// ω_ref of DreamTuner (arXiv 2312.13691, §3.2) for photographs.
-const IDENTITY: f32 = 3.0;
 
 /// A pose in words.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,17 +77,9 @@ impl Plan {
                 .find(|word| !places(&prompt, word).is_empty()),
         };
         let source = filled(words.source).or(caption).unwrap_or_default();
-        let Named {
-            prompt,
-            source,
-            word,
-        } = match &subject.text {
-            Some(text) => Named::by(&text.facts, prompt, source, word),
-            None => Named {
-                prompt,
-                source,
-                word,
-            },
+        let (prompt, source, word) = match &subject.text {
+            Some(text) => named(&text.facts, &prompt, source, word),
+            None => (prompt, source, word),
         };
         let learned_with = subject.text.as_ref().map(|text| text.facts.model.clone());
         Ok(Self {
@@ -109,7 +98,7 @@ impl Plan {
             rescale: words.rescale.map_or(0.0, f64::from),
             guided: words.guided.map_or(1.0, f64::from),
             reuse: words.reuse.map_or(1, |n| n as usize),
-            identity: words.identity.unwrap_or(IDENTITY),
+            identity: words.identity.unwrap_or(LIKENESS),
             clip_skip: words.clip_skip as usize,
             side: words.side.map(|n| n as usize),
             prompt,
@@ -155,27 +144,21 @@ impl Plan {
     }
 }
 
-/// The texts, and the words of the first that mean the subject.
-struct Named {
-    prompt: String,
+/// Prompt and source with the learned word in its place, and the words of the prompt that then mean the subject.
+fn named(
+    facts: &TextFacts,
+    prompt: &str,
     source: String,
     word: Option<String>,
-}
-
-impl Named {
-    /// With the learned word in its place.
-    fn by(facts: &TextFacts, prompt: String, source: String, word: Option<String>) -> Self {
-        let word = word.unwrap_or_else(|| facts.word.clone());
-        Self {
-            prompt: marked(&prompt, &word, &facts.token),
-            // Where the subject's word does not occur the picture may show it elsewhere, or not at all.
-            source: match places(&source, &word).is_empty() {
-                true => source,
-                false => marked(&source, &word, &facts.token),
-            },
-            word: Some(format!("{} {word}", facts.token)),
-        }
-    }
+) -> (String, String, Option<String>) {
+    let word = word.unwrap_or_else(|| facts.word.clone());
+    // Where the subject's word does not occur the picture may show it elsewhere, or not at all.
+    let source = match places(&source, &word).is_empty() {
+        true => source,
+        false => marked(&source, &word, &facts.token),
+    };
+    let named = format!("{} {word}", facts.token);
+    (marked(prompt, &word, &facts.token), source, Some(named))
 }
 
 /// Not blank.

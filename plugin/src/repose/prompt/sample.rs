@@ -12,7 +12,7 @@ use super::region::Region;
 use super::turns::Turn;
 use crate::Result;
 use crate::canvas::{Grid, Mask};
-use crate::engine::stable_diffusion::frame::{Frame, scale_mask};
+use crate::engine::stable_diffusion::frame::{Frame, mask_tensor, scale_mask};
 use crate::engine::stable_diffusion::model::{Model, Text};
 use crate::engine::stable_diffusion::sampler::{Noise, Sampler, guide, rescale};
 use crate::engine::stable_diffusion::unet::{
@@ -112,7 +112,7 @@ impl Run<'_> {
             let step = sampler.step(&output, index, &sample, fresh.as_ref())?;
             region = self.region.latent(attention.mean(self.frame).as_ref());
             let outside = self.path.at(&sampler, index + 1)?;
-            sample = blend(&step.sample, &outside, &on(&region, device)?)?;
+            sample = blend(&step.sample, &outside, &mask_tensor(&region, device)?)?;
             watch(index + 1 - self.first, &step.denoised, &region)?;
         }
         Ok(Made {
@@ -140,7 +140,11 @@ impl Run<'_> {
             true => sampler.start_from(&noise)?,
             false => level.add_noise(self.start, &noise)?,
         };
-        blend(&inside, &outside, &on(region, self.model.device())?)
+        blend(
+            &inside,
+            &outside,
+            &mask_tensor(region, self.model.device())?,
+        )
     }
 
     /// What a turn's passes of one kind do with deep features.
@@ -181,13 +185,7 @@ impl Run<'_> {
         let (_, seen) = self
             .model
             .predict(&input, &[t], &[self.source], &controls)?;
-        let mut feed = BTreeMap::new();
-        for (name, features) in seen.features {
-            if let Some(one) = features.beside(Some(&self.weights(subject, &features)))? {
-                feed.insert(name, one);
-            }
-        }
-        Ok(feed)
+        seen.beside(|features| self.weights(subject, features))
     }
 
     /// ω for each place of an attention that shows the subject.
@@ -248,7 +246,7 @@ impl Run<'_> {
             return Ok(sample.clone());
         }
         let (batch, _, height, width) = sample.dims4()?;
-        let mask = on(&scale_mask(mask, width, height), sample.device())?;
+        let mask = mask_tensor(&scale_mask(mask, width, height), sample.device())?;
         let parts = [
             sample.clone(),
             mask.broadcast_as((batch, 1, height, width))?.contiguous()?,
@@ -293,12 +291,6 @@ impl Attention {
         let (width, height) = frame.latent();
         Some(scale_mask(&sum.map(|v| v / top), width, height))
     }
-}
-
-/// A mask as a tensor `[1, 1, h, w]`.
-fn on(mask: &Mask, device: &Device) -> Result<Tensor> {
-    let shape = (1, 1, mask.height(), mask.width());
-    Ok(Tensor::from_slice(mask.data(), shape, device)?)
 }
 
 #[cfg(test)]

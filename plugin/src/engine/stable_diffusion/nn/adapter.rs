@@ -1,6 +1,6 @@
 //! Small changes to a frozen projection that can be put on, weighed and trained.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use candle_core::Tensor;
 
@@ -20,7 +20,17 @@ pub struct Adapter {
 /// network, which knows the projection by its module name.
 pub type Slot = Arc<Mutex<Vec<Adapter>>>;
 
+/// Puts one more adapter into a slot.
+pub fn put(slot: &Slot, adapter: Adapter) {
+    lock(slot).push(adapter);
+}
+
 /// The adapters that a slot holds now.
 pub(in crate::engine::stable_diffusion) fn adapters(slot: &Slot) -> Vec<Adapter> {
-    slot.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    lock(slot).clone()
+}
+
+/// Poison is no danger here: a list of adapters is whole after every statement.
+fn lock(slot: &Slot) -> MutexGuard<'_, Vec<Adapter>> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner)
 }

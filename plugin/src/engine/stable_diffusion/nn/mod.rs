@@ -8,7 +8,7 @@ mod norm;
 mod resnet;
 mod scores;
 
-pub use adapter::{Adapter, Slot};
+pub use adapter::{Adapter, Slot, put};
 pub use checkpoint::{Checkpoint, checkpoint};
 pub use conv::Conv2d;
 pub use linear::Linear;

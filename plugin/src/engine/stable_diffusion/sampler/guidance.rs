@@ -4,6 +4,9 @@ use candle_core::Tensor;
 
 use crate::Result;
 
+/// The usual scale of guidance, as in diffusers' pipelines.
+pub const GUIDANCE: f64 = 7.5;
+
 /// Guided output: `without` + `scale` · (`with` − `without`), of the network's outputs with and without the prompt
 /// (arXiv 2207.12598). 1 is no guidance.
 ///

@@ -36,7 +36,7 @@ mod schedule;
 mod tests;
 mod unipc;
 
-pub use guidance::{guide, rescale};
+pub use guidance::{GUIDANCE, guide, rescale};
 pub use inversion::Inversion;
 pub use method::{Method, Sampler, Step};
 pub use noise::Noise;

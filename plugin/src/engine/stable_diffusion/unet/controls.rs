@@ -8,6 +8,9 @@ use candle_core::{Device, Tensor};
 use super::Deep;
 use crate::{Error, Result};
 
+/// The usual weight of a subject's own keys and values: ω_ref of DreamTuner (arXiv 2312.13691, §3.2) for photographs.
+pub const LIKENESS: f32 = 3.0;
+
 /// An attention of a U-Net.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layer {
@@ -124,6 +127,22 @@ pub struct Feed {
     pub log_weights: Option<Tensor>,
     /// Whether its own keys and values stay.
     pub beside: bool,
+}
+
+impl Seen {
+    /// All recorded features, to be fed beside attentions' own ([`Features::beside`]), each place by its weight.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn beside(self, weigh: impl Fn(&Features) -> Vec<f32>) -> Result<BTreeMap<String, Feed>> {
+        let mut feed = BTreeMap::new();
+        for (name, features) in self.features {
+            if let Some(one) = features.beside(Some(&weigh(&features)))? {
+                feed.insert(name, one);
+            }
+        }
+        Ok(feed)
+    }
 }
 
 impl Features {

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use candle_core::{DType, Tensor};
 use serde_json::Value;
 
-use super::super::nn::Adapter;
+use super::super::nn::{Adapter, put};
 use super::Weights;
 use super::store::Store;
 use crate::{Error, Result};
@@ -297,7 +297,7 @@ impl Changes {
             };
             let mut adapter = change.adapter.clone();
             adapter.scale *= weight;
-            super::lock(&weights.at(&change.module).slot()).push(adapter);
+            put(&weights.at(&change.module).slot(), adapter);
         }
     }
 
