@@ -95,9 +95,9 @@ fn table(words: &Words) -> Result<()> {
         told.floor,
     );
     println!(
-        "| recipe | PSNR | SSIM | identity | joints away | success | background | outside M | leak | diversity | learn | re-pose | memory |"
+        "| recipe | PSNR | SSIM | identity | joints away | action | success | background | outside M | leak | diversity | learn | re-pose | memory |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|");
     let folder = tempfile::tempdir()?;
     let mut columns = Vec::new();
     for recipe in &words.recipes {
@@ -160,25 +160,21 @@ fn alone(words: &Words, recipe: Recipe, folder: &Path) -> Result<()> {
     let setting = Setting {
         engine: &engine,
         model: &words.model,
-        asked: words.asked,
+        asked: &words.asked,
     };
     let mut scores = Vec::new();
     for number in 0..words.cases {
         let case = Case::new(number, words.pictures as usize);
         let learning = recipe.learn(&setting, &case)?;
         let done = recipe.run(&setting, &case, 1)?;
-        let other = match recipe.varies() {
-            true => Some(recipe.run(&setting, &case, 2)?),
-            false => None,
-        };
-        scores.push(score::score(
-            &probe,
-            &case,
-            &done,
-            other.as_ref(),
-            learning,
-        )?);
         sheet::image(&done.rgb)?.save(folder.join(format!("{number}.png")))?;
+        let score = |one, other| score::score(&probe, &case, one, other, learning);
+        if recipe.varies() {
+            let other = recipe.run(&setting, &case, 2)?;
+            scores.extend([score(&done, Some(&other))?, score(&other, Some(&done))?]);
+        } else {
+            scores.push(score(&done, None)?);
+        }
     }
     print(recipe, &Score::mean(&scores));
     Ok(())
@@ -192,12 +188,13 @@ fn print(recipe: Recipe, mean: &Score) {
         false => "-".to_owned(),
     };
     println!(
-        "| {} | {:.2} dB | {:.3} | {:.2} | {:.1} % | {:.0} % | {:.1} dB | {} px | {:.3} | {diversity} | {:.1} s | {:.2} s | {memory} |",
+        "| {} | {:.2} dB | {:.3} | {:.2} | {:.1} % | {:.0} % | {:.0} % | {:.1} dB | {} px | {:.3} | {diversity} | {:.1} s | {:.2} s | {memory} |",
         recipe.name(),
         mean.psnr,
         mean.ssim,
         mean.identity,
         100.0 * mean.joints,
+        100.0 * mean.action,
         100.0 * mean.success,
         mean.background,
         mean.outside,

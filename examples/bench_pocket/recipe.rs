@@ -13,7 +13,7 @@ use crate::case::{Case, Known, SIDE};
 use crate::over::{Done, over};
 
 /// What Repose's own rows are asked for; nothing: their defaults.
-#[derive(Debug, Clone, Copy, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct Asked {
     /// Weight of the subject's own look, for Repose's own rows
     #[arg(long)]
@@ -27,6 +27,9 @@ pub struct Asked {
     /// Of so many steps one computes all, for Repose's own rows
     #[arg(long)]
     pub reuse: Option<u32>,
+    /// Sampler, for Repose's own rows
+    #[arg(long)]
+    pub sampler: Option<String>,
 }
 
 impl Asked {
@@ -38,10 +41,11 @@ impl Asked {
             ("guided", self.guided),
             ("reuse", self.reuse.map(|n| n as f32)),
         ];
+        let sampler = self.sampler.iter().map(|s| format!("--sampler={s}"));
         let given = numbers
             .iter()
             .filter_map(|(name, n)| Some(format!("--{name}={}", (*n)?)));
-        given.collect()
+        given.chain(sampler).collect()
     }
 }
 
@@ -53,7 +57,7 @@ pub struct Setting<'a> {
     /// The text model.
     pub model: &'a str,
     /// For Repose's own rows.
-    pub asked: Asked,
+    pub asked: &'a Asked,
 }
 
 /// A way to re-pose.
@@ -67,7 +71,7 @@ pub enum Recipe {
     Img2img,
     /// Nothing but noise in the selection, then the prompt: RePaint's blending (arXiv 2201.09865).
     Inpaint,
-    /// Repose's own: inversion, the subject's look held up to it.
+    /// Repose's own: the subject's look held up to the model, and room where its attention shows the new silhouette.
     Repose,
     /// The same from the pins' rough shape.
     ReposePins,
@@ -163,6 +167,7 @@ impl Recipe {
                 ..plain
             }),
             _ => Some(TextOptions {
+                sampler: setting.asked.sampler.as_deref(),
                 identity: setting.asked.identity,
                 guidance: setting.asked.guidance,
                 guided: setting.asked.guided,

@@ -22,7 +22,9 @@ pub struct Score {
     pub identity: f64,
     /// Distance of the joints as the probe sees them, as a share of the side.
     pub joints: f64,
-    /// 1 where the probe sees the action that was asked for, and the same subject.
+    /// 1 where the probe sees the action that was asked for.
+    pub action: f64,
+    /// 1 where it sees the same subject as well.
     pub success: f64,
     /// How much of the learned picture's background shines through around the subject, 0 to 1.
     pub leak: f64,
@@ -37,13 +39,14 @@ pub struct Score {
 }
 
 impl Score {
-    fn parts(&mut self) -> [&mut f64; 11] {
+    fn parts(&mut self) -> [&mut f64; 12] {
         [
             &mut self.psnr,
             &mut self.ssim,
             &mut self.background,
             &mut self.identity,
             &mut self.joints,
+            &mut self.action,
             &mut self.success,
             &mut self.leak,
             &mut self.outside,
@@ -90,6 +93,7 @@ pub fn score(
         background: decibels(squares(&done.rgb, &truth.rgb, &beyond)),
         identity,
         joints: away(&seen, case),
+        action: f64::from(u8::from(does)),
         success: f64::from(u8::from(same && does)),
         leak: leak(&done.rgb, case),
         outside: done.outside as f64,

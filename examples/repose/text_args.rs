@@ -122,7 +122,7 @@ impl TextArgs {
 /// How noise becomes a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Sampler {
-    /// DDIM: keeps most of the picture, for its way back to noise is known
+    /// DDIM from the noise that the picture inverts to: keeps more of it, and follows the prompt less
     Ddim,
     /// DPM-Solver++ 2M, evenly spaced
     #[value(name = "dpm++2m")]

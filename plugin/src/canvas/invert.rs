@@ -58,6 +58,9 @@ impl Starts {
     /// The device colour for `lab`, which lies at `place` of the grid; 0 to 1.
     pub fn invert(&self, tables: &Tables, lab: [f64; 3], place: [f64; 3]) -> [f64; 3] {
         let (mut found, mut error) = walk(tables, lab, self.near(place));
+        if error > HELD_UP * HELD_UP {
+            return found;
+        }
         // What folds near black may hold one walk up, but hardly those from every side.
         for (index, _) in around(place) {
             if error < NEAR * NEAR {

@@ -7,7 +7,10 @@ use candle_core::Tensor;
 use crate::Result;
 use crate::engine::stable_diffusion::model::{Model, Text};
 use crate::engine::stable_diffusion::sampler::{GUIDANCE, Method, Noise, Sampler, guide};
-use crate::engine::stable_diffusion::unet::{Controls, Feed, LIKENESS};
+use crate::engine::stable_diffusion::unet::{Controls, Feed};
+
+/// ω_ref of DreamTuner (arXiv 2312.13691, §3.2) for photographs.
+const LIKENESS: f32 = 3.0;
 
 /// A picture that the model made.
 #[derive(Debug)]

@@ -1,8 +1,8 @@
 //! A pose in words: a text model redraws the subject where it was and where it shall be, and nothing else.
 //!
-//! The picture's crop is inverted under the words that say what it shows; from that noise the model samples under the words
-//! that say what it shall show. At each step the subject's own look is held up to it, and what lies outside the old and the
-//! new silhouette is set back. Pins, a guide or a placement, if given, set the latent it starts from. The law of unmasked
+//! From noise the model samples the picture's crop under the words that say what it shall show. At each step the subject's own
+//! look is held up to it, and what lies outside the old and the new silhouette is set back. With DDIM the noise is the one
+//! that the crop inverts to, which keeps more of what was there, and follows the words less. Pins, a guide or a placement, if given, set the latent it starts from. The law of unmasked
 //! pixels does not rest on the model: what is outside the layer's mask is the document's own.
 
 mod path;
@@ -48,8 +48,8 @@ pub fn asked(request: &Repose) -> bool {
     request.words.is_some() || !prompt.trim().is_empty()
 }
 
-/// Re-poses by words: find the subject, give it a rough shape if one is asked for, invert, sample, decode, match colours, in
-/// this order.
+/// Re-poses by words: find the subject, give it a rough shape if one is asked for, sample, decode, match colours, in this
+/// order.
 ///
 /// # Errors
 /// As the library and the models; `Caller` where the request does not say enough.
@@ -92,7 +92,7 @@ pub fn run(
     Ok(outcome)
 }
 
-/// Inverts, samples, decodes and matches colours: the layers.
+/// Samples, decodes and matches colours: the layers.
 fn redraw(
     canvas: &Canvas<'_>,
     request: &Repose,
@@ -239,8 +239,13 @@ impl Scene {
         })
     }
 
-    /// The picture at each noise level. DDIM goes the way it came; other samplers, and inpainting models, which are told what
-    /// is around, get the straight way.
+    /// Whether the way of the picture to noise is found by inversion: DDIM goes the way it came. Other samplers, and
+    /// inpainting models, which are told what is around, get the straight way.
+    fn inverts(&self, model: &Model) -> bool {
+        self.sampler.method() == Method::Ddim && !model.inpainting()
+    }
+
+    /// The picture at each noise level.
     fn path(
         &self,
         latents: &Latents,
@@ -248,8 +253,7 @@ impl Scene {
         seed: u64,
         watch: &mut Watch<'_>,
     ) -> Result<Path> {
-        let invert = self.sampler.method() == Method::Ddim && !texts.model.inpainting();
-        if !invert {
+        if !self.inverts(texts.model) {
             let mut noise = Noise::new(seed, PATH_STREAM);
             return Ok(Path::Straight {
                 noise: noise.tensor(latents.picture.dims(), texts.model.device())?,

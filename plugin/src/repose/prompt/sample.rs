@@ -19,8 +19,8 @@ use crate::engine::stable_diffusion::unet::{
     Controls, Deep, DeepMemory, Features, Feed, Layer, TextMemory,
 };
 
-/// Share of fresh noise in what an edit starts from, where the rest is the inverted picture's: without it all candidates
-/// would be one.
+/// Share of fresh noise in what an edit starts from, where the rest is the inverted picture's: with none all candidates
+/// would be one, with all of it nothing would be left of the inversion.
 const FRESH: f64 = 0.3;
 
 /// What one run is given.
@@ -185,13 +185,16 @@ impl Run<'_> {
         let (_, seen) = self
             .model
             .predict(&input, &[t], &[self.source], &controls)?;
-        seen.beside(|features| self.weights(subject, features))
+        seen.beside(|features| self.weights(subject, features, turn))
     }
 
-    /// ω for each place of an attention that shows the subject.
-    fn weights(&self, subject: &Mask, features: &Features) -> Vec<f32> {
+    /// ω for each place of an attention that shows the subject, for the samples of a turn. Beside the negative prompt the
+    /// subject is not held up: so guidance leads to the subject as it leads to the prompt (DreamTuner, §3.3).
+    fn weights(&self, subject: &Mask, features: &Features, turn: Turn) -> Vec<f32> {
         let small = scale_mask(subject, features.width, features.height);
-        small.data().iter().map(|v| v * self.identity).collect()
+        let with = small.data().iter().map(|v| v * self.identity);
+        let without = if turn.guided { small.data().len() } else { 0 };
+        std::iter::repeat_n(0.0, without).chain(with).collect()
     }
 
     /// A turn's output for a sample; attention to the subject's word is added to `attention`, in turns that compute it all.

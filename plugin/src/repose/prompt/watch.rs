@@ -39,13 +39,14 @@ impl<'a> Watch<'a> {
     ) -> Self {
         let turns = &scene.turns[..];
         let each = passes(turns) + DECODING;
+        let inversion = if scene.inverts(model) { turns.len() } else { 0 };
         Self {
             progress,
             turns,
             candidates,
             candidate: 0,
             done: 0.0,
-            total: turns.len() as f32 + candidates as f32 * each,
+            total: inversion as f32 + candidates as f32 * each,
             picture: fit(&scene.picture, PREVIEW_SIDE),
             model,
             preview: None,

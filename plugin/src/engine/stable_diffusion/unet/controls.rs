@@ -8,9 +8,6 @@ use candle_core::{Device, Tensor};
 use super::Deep;
 use crate::{Error, Result};
 
-/// The usual weight of a subject's own keys and values: ω_ref of DreamTuner (arXiv 2312.13691, §3.2) for photographs.
-pub const LIKENESS: f32 = 3.0;
-
 /// An attention of a U-Net.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layer {

@@ -25,7 +25,7 @@ use super::nn::{Conv2d, GroupNorm};
 use super::weights::Weights;
 use crate::{Error, Result, kernels};
 
-pub use controls::{Controls, Features, Feed, LIKENESS, Layer, Map, Place, Seen, TextMemory};
+pub use controls::{Controls, Features, Feed, Layer, Map, Place, Seen, TextMemory};
 pub use deep::{Deep, DeepMemory};
 
 /// A U-Net.
