@@ -7,7 +7,7 @@
 //! Each subject was never seen in training, and every other one is drawn in a style that training never saw. It is learned
 //! from one picture, or several, and re-posed in another, by prompt or by pins. Each recipe runs in a process of its own, so
 //! that its peak memory (VmHWM, Linux) is its own. Recipes that train are compared where they are named: they take minutes
-//! for each subject.
+//! for each subject. `--without background --plain` are their ablations; `--identity`, `--guidance` and others those of poses.
 //!
 //! Pictures are read by the probe that `examples/world/pocket/probe.py` trained.
 #![allow(
@@ -121,7 +121,7 @@ fn table(words: &Words) -> Result<()> {
             .arg(&into)
             .status()?;
         if !status.success() {
-            return Err(format!("{} failed: {status}", recipe.name()).into());
+            return Err(format!("{} failed: {status}", recipe.name(&words.asked)).into());
         }
         columns.push(into);
     }
@@ -176,20 +176,24 @@ fn alone(words: &Words, recipe: Recipe, folder: &Path) -> Result<()> {
             scores.push(score(&done, None)?);
         }
     }
-    print(recipe, &Score::mean(&scores));
+    print(
+        &recipe.name(&words.asked),
+        recipe.varies(),
+        &Score::mean(&scores),
+    );
     Ok(())
 }
 
-fn print(recipe: Recipe, mean: &Score) {
+fn print(name: &str, varies: bool, mean: &Score) {
     let memory =
         memory::kib("VmHWM").map_or("?".to_owned(), |kib| format!("{:.0} MiB", kib / 1024.0));
-    let diversity = match recipe.varies() {
+    let diversity = match varies {
         true => format!("{:.1}", mean.diversity),
         false => "-".to_owned(),
     };
     println!(
         "| {} | {:.2} dB | {:.3} | {:.2} | {:.1} % | {:.0} % | {:.0} % | {:.1} dB | {} px | {:.3} | {diversity} | {:.1} s | {:.2} s | {memory} |",
-        recipe.name(),
+        name,
         mean.psnr,
         mean.ssim,
         mean.identity,

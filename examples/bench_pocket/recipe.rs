@@ -30,6 +30,12 @@ pub struct Asked {
     /// Sampler, for Repose's own rows
     #[arg(long)]
     pub sampler: Option<String>,
+    /// Part that recipes do without, for example background: an ablation
+    #[arg(long)]
+    pub without: Vec<String>,
+    /// Captions of what is learned from do not tell the action
+    #[arg(long)]
+    pub plain: bool,
 }
 
 impl Asked {
@@ -45,7 +51,9 @@ impl Asked {
         let given = numbers
             .iter()
             .filter_map(|(name, n)| Some(format!("--{name}={}", (*n)?)));
-        given.chain(sampler).collect()
+        let without = self.without.iter().map(|part| format!("--without={part}"));
+        let plain = self.plain.then(|| "--plain".to_owned());
+        given.chain(sampler).chain(without).chain(plain).collect()
     }
 }
 
@@ -103,16 +111,17 @@ pub const QUICK: [Recipe; 6] = [
 
 impl Recipe {
     /// What the table calls it.
-    pub fn name(self) -> &'static str {
-        match self {
+    pub fn name(self, asked: &Asked) -> String {
+        let plain = match self {
             Self::Copy => "copy of the source",
             Self::Patch => "patch engine, pins",
             Self::Img2img => "img2img",
             Self::Inpaint => "inpainting",
             Self::Repose => "re-pose, prompt",
             Self::ReposePins => "re-pose, prompt and pins",
-            _ => self.training().unwrap_or_default(),
-        }
+            _ => return self.training(&asked.without).unwrap_or_default(),
+        };
+        plain.to_owned()
     }
 
     /// Whether another seed gives another picture.
@@ -120,18 +129,11 @@ impl Recipe {
         !matches!(self, Self::Copy | Self::Patch)
     }
 
-    /// The recipe by which the model learns.
-    fn training(self) -> Option<&'static str> {
-        match self {
-            Self::TextualInversion => Some("textual-inversion"),
-            Self::DreamboothLora => Some("dreambooth-lora"),
-            Self::CustomDiffusion => Some("custom-diffusion"),
-            Self::SingleInsert => Some("single-insert"),
-            Self::Detex => Some("detex"),
-            Self::Lipe => Some("lipe"),
-            Self::DreamTuner => Some("dream-tuner"),
-            _ => None,
-        }
+    /// The recipe by which the model learns: rows that are not for everyone have its name.
+    fn training(self, without: &[String]) -> Option<String> {
+        let own = self.to_possible_value()?.get_name().to_owned();
+        let parts = without.iter().map(|part| format!("-no-{part}"));
+        (!QUICK.contains(&self)).then(|| own + &parts.collect::<String>())
     }
 
     fn pins(self) -> bool {
@@ -187,8 +189,13 @@ impl Recipe {
             return Ok(0.0);
         }
         let name = name(case);
+        let recipe = self.training(&setting.asked.without);
         for (index, learned) in case.learned.iter().enumerate() {
-            let caption = learned.shot.caption();
+            let told = match setting.asked.plain {
+                true => format!(" {}", learned.shot.action.word()),
+                false => String::new(),
+            };
+            let caption = learned.shot.caption().replacen(&told, "", 1);
             let mut request = LearnRequest::new(
                 lend(learned),
                 selection(learned),
@@ -199,7 +206,7 @@ impl Recipe {
             request.word = Some(learned.shot.subject.kind.word());
             // The last one is learned with all before it.
             let last = index + 1 == case.learned.len();
-            request.training = self.training().filter(|_| last).map(|recipe| Training {
+            request.training = recipe.as_deref().filter(|_| last).map(|recipe| Training {
                 recipe: Some(recipe),
                 model: Some(setting.model),
                 earlier: index as u32,

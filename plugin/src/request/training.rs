@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::check;
 use crate::Result;
-use crate::learn::recipe::Recipe;
+use crate::learn::recipe::Variant;
 
 /// Most steps of training.
 const MAX_STEPS: u32 = 100_000;
@@ -17,7 +17,7 @@ const MAX_EARLIER: u32 = 32;
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Training {
-    /// The recipe's name; `None`: [`Recipe::default`].
+    /// The recipe's name, perhaps with `-no-` and a part that is left out; `None`: the default one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recipe: Option<String>,
     /// Name, path, or Hugging Face id; `None`: the only model there is.
@@ -54,10 +54,10 @@ impl Training {
     ///
     /// # Errors
     /// `Caller` if there is none of that name.
-    pub fn recipe(&self) -> Result<Recipe> {
+    pub fn recipe(&self) -> Result<Variant> {
         match &self.recipe {
             Some(name) => name.parse(),
-            None => Ok(Recipe::default()),
+            None => Ok(Variant::default()),
         }
     }
 }

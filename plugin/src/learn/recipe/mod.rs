@@ -10,11 +10,13 @@ mod dreambooth_lora;
 mod lipe;
 mod single_insert;
 mod textual_inversion;
+mod without;
 
 use std::str::FromStr;
 
 use super::train::Weighting;
 use crate::{Error, Result};
+pub use without::{Part, Variant};
 
 /// The methods there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

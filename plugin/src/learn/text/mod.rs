@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::recipe::{Background, ClassOf, Course, Lesson, Recipe};
+use super::recipe::{Background, ClassOf, Course, Lesson, Variant};
 use super::train::Plan;
 use crate::engine::stable_diffusion::frame::from_tensor;
 use crate::engine::stable_diffusion::model::Model;
@@ -68,7 +68,7 @@ const PREVIEW: u64 = u64::MAX - 2;
 #[derive(Debug, Clone)]
 pub struct Study<'a> {
     /// The method.
-    pub recipe: Recipe,
+    pub recipe: Variant,
     /// Steps in all; `None`: the recipe's own.
     pub steps: Option<u64>,
     /// Rank of changes of projections; `None`: the recipe's own.
@@ -129,7 +129,7 @@ impl Study<'_> {
         let reference = model.reference();
         Ok(TextPart {
             facts: TextFacts {
-                recipe: self.recipe.name().to_owned(),
+                recipe: self.recipe.name(),
                 model: reference.name,
                 family: model.family().word().to_owned(),
                 model_sha256: reference.sha256,

@@ -49,7 +49,7 @@ fn picture() -> Picture {
 
 fn study(recipe: Recipe, steps: u64) -> Study<'static> {
     Study {
-        recipe,
+        recipe: recipe.into(),
         steps: Some(steps),
         rank: None,
         seed: 3,
