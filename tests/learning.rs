@@ -59,6 +59,14 @@ fn ask(engine: &Engine, command: &Value) -> Result<Value, Error> {
     Ok(serde_json::from_str(&answer).unwrap())
 }
 
+/// How long each recipe takes with a model, in seconds, where that is known.
+fn times(engine: &Engine, model: &str) -> [Option<f64>; 7] {
+    let told = ask(engine, &json!({"command": "recipes", "model": model})).unwrap();
+    let recipes = told["recipes"].as_array().unwrap();
+    assert_eq!(recipes.len(), 7);
+    std::array::from_fn(|n| recipes[n]["seconds"].as_f64())
+}
+
 /// The pixels of the first layer.
 fn pixels(job: &Job) -> Vec<u8> {
     let layers = job.layers().unwrap();
@@ -82,6 +90,7 @@ fn what_a_model_learned_is_used_exported_and_taken_elsewhere() {
     let (engine, toy) = (open(folder.path()), toy(7));
     learn(&engine, &toy, None).unwrap();
     let plain = pixels(&done(&engine, &pose(&toy, Some("pocket"))));
+    assert_eq!(times(&engine, "pocket"), [None; 7]);
     let job = learn(&engine, &toy, quick("single-insert")).unwrap();
     let history: Value = serde_json::from_str(&job.history().unwrap()).unwrap();
     assert_eq!(history["subject"]["version"], 2);
@@ -90,6 +99,12 @@ fn what_a_model_learned_is_used_exported_and_taken_elsewhere() {
     let shown = ask(&engine, &json!({"command": "show", "name": "toy"})).unwrap();
     let card = &shown["subject"]["versions"][1];
     assert_eq!(card["recipe"], "single-insert");
+    // What eight steps took tells how long all of any recipe takes, with this model.
+    let took = card["text"]["seconds"].as_f64().unwrap();
+    for seconds in times(&engine, "pocket") {
+        assert!(seconds.unwrap() > 2.0 * took, "{seconds:?}, {took}");
+    }
+    assert_eq!(times(&engine, "another"), [None; 7]);
     assert_eq!(card["engine"], "stable-diffusion");
     assert_eq!(card["text"]["steps"], 8);
     assert_eq!(card["text"]["pictures"], 1);
@@ -132,6 +147,7 @@ fn what_a_model_learned_is_used_exported_and_taken_elsewhere() {
     )
     .unwrap();
     assert_eq!(pixels(&done(&other, &pose(&toy, None))), learned);
+    assert_eq!(times(&other, "pocket"), [None; 7]);
     let whole = ask(&other, &json!({"command": "verify"})).unwrap();
     assert_eq!(whole["verified"]["whole"], true, "{whole}");
 }

@@ -91,6 +91,8 @@ pub enum Command {
     /// What poses can be made with
     #[command(subcommand)]
     Models(Models),
+    /// How text models learn a subject, and how long it takes here
+    Recipes(Recipes),
     /// Do a saved request again: the same request makes the same pixels
     Replay(Replay),
     /// About this installation, or about a picture
@@ -120,6 +122,14 @@ A pin is FROM_X,FROM_Y[:TO_X,TO_Y][@ANGLE][^DEPTH], in pixels from the top left 
 Examples:
   repose pose cat.jpg --subject cat --selection cat_mask.png --pin 120,80:150,60 --pin 40,200 --out cat.ora
   repose pose cat.jpg --learn cat --consent \"my own cat\" --selection cat_mask.png --rotate 15 --out cat.png";
+
+/// `repose recipes`
+#[derive(Debug, Clone, Args)]
+pub struct Recipes {
+    /// The text model whose times are told [default: the last one that learned something here]
+    #[arg(long, value_name = "MODEL")]
+    pub model: Option<String>,
+}
 
 /// What is selected.
 #[derive(Debug, Clone, Args)]

@@ -2,11 +2,14 @@
 #include <string.h>
 
 #include "dialog.h"
+#include "host.h"
+#include "library.h"
 #include "toolkit.h"
 #include "words.h"
 
 typedef struct Learn {
-    GtkWidget *name, *consent, *person, *agrees, *expires, *edge, *recipe, *model, *caption, *word;
+    GtkWidget *name, *consent, *person, *agrees, *expires, *edge, *recipe, *model, *takes, *caption, *word;
+    char *asked; /* the recipe and model that `takes` is about */
 } Learn;
 
 /* The contract's names for recipes, in the order of the list; the first is the embedded engine's. */
@@ -31,6 +34,7 @@ static void fill(Dialog *dialog, GtkWidget *side) {
     ui_placeholder(learn->model, _("the only one there is"));
     gtk_widget_set_tooltip_text(learn->model, _("The text model that learns; poses in words need the same one"));
     gtk_widget_set_sensitive(learn->model, FALSE);
+    learn->takes = control_hint(grid, 4, "");
     grid = control_section(side, _("Who allows it, and for what"));
     learn->consent = control_wide_entry(dialog, grid, 0, last->consent);
     learn->person = control_check(dialog, grid, 1, _("A real person's likeness"), FALSE);
@@ -63,12 +67,55 @@ static void collect(Dialog *dialog) {
     settings->edge = MAX(gtk_combo_box_get_active(GTK_COMBO_BOX(learn->edge)), 0);
 }
 
+/* How long a recipe takes here, as far as that is known; an empty text if it cannot be asked. */
+static char *takes(const char *recipe, const char *model) {
+    JsonObject *question = json_object_new();
+    json_object_set_string_member(question, "command", "recipes");
+    if (*model) json_object_set_string_member(question, "model", model);
+    JsonNode *node = json_node_init_object(json_node_alloc(), question);
+    char *command = json_to_string(node, FALSE);
+    /* Whatever is wrong is said when the user learns. */
+    ReposeEngine *engine = engine_get(host_executable(), NULL);
+    JsonNode *answer = engine ? library_ask(engine, command, NULL) : NULL;
+    JsonArray *list = answer ? library_list(json_node_get_object(answer), "recipes") : NULL;
+    char *said = g_strdup(answer ? _("How long it takes here is known after the first time.") : "");
+    for (guint i = 0; list && i < json_array_get_length(list); i++) {
+        JsonObject *one = library_item(list, i);
+        gint64 seconds = library_number(one, "seconds");
+        if (!seconds || strcmp(library_text(one, "name"), recipe)) continue;
+        char *minutes = g_strdup_printf("%" G_GINT64_FORMAT, MAX(1, (seconds + 30) / 60));
+        g_free(said);
+        said = ui_sentence(_("It takes about {minutes} min here."), "{minutes}", minutes);
+        g_free(minutes);
+    }
+    if (answer) json_node_unref(answer);
+    json_object_unref(question);
+    json_node_free(node);
+    g_free(command);
+    return said;
+}
+
+static void show_takes(Learn *learn) {
+    const char *recipe = RECIPES[recipe_of(learn)], *model = gtk_entry_get_text(GTK_ENTRY(learn->model));
+    char *asked = g_strconcat(recipe, "\n", model, NULL);
+    if (g_strcmp0(asked, learn->asked)) {
+        char *said = recipe_of(learn) ? takes(recipe, model) : g_strdup("");
+        char *markup = g_markup_printf_escaped("<small>%s</small>", said);
+        gtk_label_set_markup(GTK_LABEL(learn->takes), markup);
+        g_free(markup);
+        g_free(said);
+    }
+    g_free(learn->asked);
+    learn->asked = asked;
+}
+
 static gboolean blank(const char *text) {
     return strspn(text, " \t") == strlen(text);
 }
 
 static char *problem(Dialog *dialog) {
-    const Learn *learn = dialog->own;
+    Learn *learn = dialog->own;
+    show_takes(learn);
     gtk_widget_set_sensitive(learn->agrees, gtk_toggle_button_get_active(GTK_TOGGLE_BUTTON(learn->person)));
     gtk_widget_set_sensitive(learn->model, recipe_of(learn) > 0);
     if (!dialog->picture->selected) return g_strdup(_("Nothing is selected: select the subject first."));
@@ -77,6 +124,9 @@ static char *problem(Dialog *dialog) {
     return NULL;
 }
 
-static void close_panel(Dialog *dialog) { g_free(dialog->own); }
+static void close_panel(Dialog *dialog) {
+    g_free(((Learn *)dialog->own)->asked);
+    g_free(dialog->own);
+}
 
 const Panel PANEL_LEARN = {N_("Learn"), FALSE, fill, collect, problem, NULL, close_panel};

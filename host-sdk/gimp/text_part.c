@@ -47,19 +47,12 @@ static void recall(const TextPart *part, GtkWidget *entry, const char *what) {
 
 static const char *entered(GtkWidget *entry) { return gtk_entry_get_text(GTK_ENTRY(entry)); }
 
-/* A sentence that both editors' plug-ins say, with a value for its `mark`. Free with g_free(). */
-static char *with(const char *sentence, const char *mark, const char *value) {
-    char **parts = g_strsplit(sentence, mark, -1), *whole = g_strjoinv(value, parts);
-    g_strfreev(parts);
-    return whole;
-}
-
 /* What the prompt shall be like, as far as models and subject are known. */
 static void show_expected(TextPart *part) {
     if (part->problem) {
         ui_placeholder(part->prompt, _("Needs a text model; none was found."));
     } else if (part->word && *part->word) {
-        char *text = with(_("in English, with “{word}” in it"), "{word}", part->word);
+        char *text = ui_sentence(_("in English, with “{word}” in it"), "{word}", part->word);
         ui_placeholder(part->prompt, text);
         g_free(text);
     } else {
@@ -118,9 +111,9 @@ static void list_models(TextPart *part, JsonObject *answer) {
     } else if (broken) {
         part->problem = g_strdup(broken);
     } else {
-        part->problem = with(_("No text model was found: put a Stable Diffusion checkpoint (.safetensors) into {folder}, or "
-                               "name a folder of models with “…”."),
-                             "{folder}", library_text(library_object(answer, "folders"), "own"));
+        part->problem = ui_sentence(_("No text model was found: put a Stable Diffusion checkpoint (.safetensors) into {folder}, or "
+                                      "name a folder of models with “…”."),
+                                    "{folder}", library_text(library_object(answer, "folders"), "own"));
     }
     g_free(broken);
 }

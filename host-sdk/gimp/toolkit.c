@@ -18,3 +18,9 @@ void ui_shorten(GtkWidget *choice) {
         g_object_set(cell->data, "ellipsize", PANGO_ELLIPSIZE_END, "width-chars", 20, NULL);
     g_list_free(cells);
 }
+
+char *ui_sentence(const char *sentence, const char *mark, const char *value) {
+    char **parts = g_strsplit(sentence, mark, -1), *whole = g_strjoinv(value, parts);
+    g_strfreev(parts);
+    return whole;
+}

@@ -31,6 +31,8 @@ void ui_scroll_fit(GtkWidget *scrolled, GtkWidget *child, int rest);
 void ui_placeholder(GtkWidget *entry, const char *text);
 /* Cuts long texts of a list to choose from, rather than growing with them. */
 void ui_shorten(GtkWidget *choice);
+/* A sentence that both editors' plug-ins say, with a value for its `mark`. Free with g_free(). */
+char *ui_sentence(const char *sentence, const char *mark, const char *value);
 /* A progress bar that shows text. */
 GtkWidget *ui_progress(void);
 

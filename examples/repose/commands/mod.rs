@@ -8,6 +8,7 @@ mod learn;
 mod manifest;
 mod models;
 mod pose;
+mod recipes;
 mod replay;
 mod subjects;
 
@@ -30,6 +31,7 @@ pub fn run(cli: &Cli, ui: Ui) -> Result<Report> {
         Command::Erase(args) => pose::erase(&open()?, args),
         Command::Subjects(args) => subjects::run(&open()?, args),
         Command::Models(args) => models::run(&open()?, args),
+        Command::Recipes(args) => recipes::run(&open()?, args),
         Command::Replay(args) => replay::run(&open()?, args),
         Command::Info(args) => match &args.photo {
             Some(photo) => info::photo(photo),

@@ -1,6 +1,8 @@
 """What a learn needs to know."""
 
 from . import settings
+from .engine import shared
+from .failure import Failure
 from .qt import QCheckBox, QComboBox, QFormLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget, pyqtSignal
 from .words import _
 
@@ -48,7 +50,12 @@ class LearnPanel(QWidget):
         self._model.setPlaceholderText(_("the only one there is"))
         self._model.setToolTip(_("The text model that learns; poses in words need the same one"))
         self._model.setEnabled(False)
-        self._recipe.currentIndexChanged.connect(lambda index: self._model.setEnabled(index > 0))
+        self._takes = QLabel()
+        self._takes.setObjectName("repose_takes")
+        self._takes.setWordWrap(True)
+        self._takes.hide()
+        self._recipe.currentIndexChanged.connect(self._chosen)
+        self._model.editingFinished.connect(self._chosen)
         self._caption = QLineEdit()
         self._caption.setObjectName("repose_caption")
         self._caption.setPlaceholderText(_("such as: a teddy bear on a rock"))
@@ -74,6 +81,7 @@ class LearnPanel(QWidget):
         # A name needs the docker's whole width.
         form.addRow(QLabel(_("Model")))
         form.addRow(self._model)
+        form.addRow(self._takes)
         for label, field in ((_("The picture shows"), self._caption), (_("The subject is"), self._word)):
             form.addRow(QLabel(label))
             form.addRow(field)
@@ -81,6 +89,12 @@ class LearnPanel(QWidget):
         layout.addWidget(hint)
         layout.addLayout(form)
         layout.addStretch(1)
+
+    def _chosen(self):
+        recipe = self._recipe.currentData()
+        self._model.setEnabled(bool(recipe))
+        self._takes.setText(takes(recipe, self._model.text().strip()) if recipe else "")
+        self._takes.setVisible(bool(self._takes.text()))
 
     def _ask(self):
         settings.write("consent", self._consent.text())
@@ -97,3 +111,16 @@ class LearnPanel(QWidget):
             "recipe": self._recipe.currentData(),
             "model": self._model.text().strip() if self._recipe.currentData() else "",
         })
+
+
+def takes(recipe, model):
+    """How long a recipe takes here, as far as that is known."""
+    try:
+        recipes = shared().library(command="recipes", model=model or None)["recipes"]
+    except Failure:
+        # Whatever is wrong is said when the user learns.
+        return ""
+    seconds = next((one["seconds"] for one in recipes if one["name"] == recipe), None)
+    if seconds is None:
+        return _("How long it takes here is known after the first time.")
+    return _("It takes about {minutes} min here.").format(minutes=max(1, round(seconds / 60)))

@@ -34,6 +34,8 @@ STAGES = {
     "inverting": _("inverting"),
     "sampling": _("sampling"),
     "decoding": _("decoding"),
+    "pictures of the class": _("pictures of the class"),
+    "training": _("training"),
 }
 
 

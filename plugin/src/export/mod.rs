@@ -20,6 +20,7 @@ use repose_host::abi;
 use crate::engine::stable_diffusion::weights::Options;
 use crate::job::{Job, Queue, guarded};
 use crate::kernels::Precision;
+use crate::learn;
 use crate::models::{self, Models};
 use crate::request::Request;
 use crate::subject::Library;
@@ -310,14 +311,25 @@ unsafe extern "C" fn library_command(
         let engine = behind(engine)?;
         // SAFETY: null or a NUL-terminated text of the host's.
         let json = unsafe { input::text(json, "the command") }?;
-        let said = match models::command::is_one(&json) {
-            true => engine.models.command(&json)?,
-            false => Library::open(engine.library.clone())?.command(&json)?,
+        let library = || Library::open(engine.library.clone());
+        let said = match command_name(&json).as_deref() {
+            Some(name) if models::command::NAMES.contains(&name) => engine.models.command(&json)?,
+            Some(learn::command::NAME) => learn::command::answer(&library()?, &json)?,
+            _ => library()?.command(&json)?,
         };
         // SAFETY: checked above; the host promises that a pointer may be written there.
         unsafe { answer.write(output::bytes(said.into_bytes())) };
         Ok(())
     })
+}
+
+/// The command that `json` asks for, if it is one at all.
+fn command_name(json: &str) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Named {
+        command: String,
+    }
+    Some(serde_json::from_str::<Named>(json).ok()?.command)
 }
 
 unsafe extern "C" fn bytes_free(bytes: *mut abi::Bytes) {

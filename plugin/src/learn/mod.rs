@@ -1,6 +1,7 @@
 //! Learning a subject from a selection.
 
 pub mod colours;
+pub mod command;
 pub mod matte;
 pub mod mesh;
 pub mod recipe;

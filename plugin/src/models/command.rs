@@ -49,14 +49,6 @@ pub struct Listed {
     pub verdict: Verdict,
 }
 
-/// Whether `json` is a command of this module.
-pub fn is_one(json: &str) -> bool {
-    serde_json::from_str::<Value>(json)
-        .ok()
-        .and_then(|value| Some(NAMES.contains(&value["command"].as_str()?)))
-        .unwrap_or(false)
-}
-
 impl Models {
     /// Does what `json` asks, at once, and answers in JSON; see the [module](self).
     ///

@@ -415,11 +415,7 @@ fn pocket_says_where_it_cannot_be_written() {
 }
 
 #[test]
-fn commands_are_told_from_the_librarys() {
-    assert!(command::is_one(r#"{"command": "models"}"#));
-    for other in [r#"{"command": "list"}"#, "{}", "", r#"["models"]"#] {
-        assert!(!command::is_one(other), "{other}");
-    }
+fn a_command_with_a_field_too_many_is_the_callers_error() {
     let error = Disk::new()
         .models
         .command(r#"{"command": "models", "more": 1}"#)

@@ -207,7 +207,7 @@ impl Library {
             Error::caller(format!(
                 "the library command cannot be used: {e}. It is a JSON object such as {{\"command\": \"list\"}}; there \
                  are list, show, rename, delete, export, import, verify, rebuild-index, revoke, renew, log, info; for \
-                 models: models, model-verify, model-folders, model-folder-add, model-folder-remove"
+                 models: models, model-verify, model-folders, model-folder-add, model-folder-remove; for recipes: recipes"
             ))
         })?;
         serde_json::to_string(&self.answer(command)?).map_err(|e| Error::bug(e.to_string()))

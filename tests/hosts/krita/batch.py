@@ -11,6 +11,7 @@ import zlib
 from krita import InfoObject, Krita
 from repose import abi, colour, script, vector_pins
 from repose.engine import shared
+from repose.learn_panel import takes
 from repose.pixels import paint_layer
 
 from common import (HEAD, HOLD, SIDE, bear, check, everything, inside, leaves, mask_of, out, photo, say, tree, union,
@@ -215,6 +216,8 @@ def in_words(selection):
     check((bear_now["caption"], bear_now["word"]) == ("a bear on a rock", "teddy bear"), bear_now)
     newest = shared().library(command="show", name="bear")["subject"]["versions"][-1]
     check((newest["recipe"], newest["text"]["model"]) == ("single-insert", "tiny"), newest["recipe"], newest["text"])
+    told = takes("lipe", "")
+    check("about" in told and "min here" in told, "how long a recipe takes:", told)
     posed = script.repose(document, "bear", node=layer, selection=selection, prompt="a teddy bear waving",
                           negative="blurred", sampler="ddim", strength=0.9, guidance=5.0, steps=2)
     seen = []

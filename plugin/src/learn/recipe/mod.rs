@@ -120,6 +120,28 @@ impl Course {
             ..Self::default()
         }
     }
+
+    /// With so many steps in all, and changes of this rank; `None`: its own.
+    pub fn with(mut self, steps: Option<u64>, rank: Option<usize>) -> Self {
+        let usual: u64 = self.lessons.iter().map(|l| l.steps).sum();
+        let mut before = 0;
+        for lesson in &mut self.lessons {
+            if let Some(steps) = steps {
+                // Where the lesson ends, so that all together have as many as asked.
+                let usual_end = before + lesson.steps;
+                lesson.steps = usual_end * steps / usual - before * steps / usual;
+                before = usual_end;
+            }
+            if let (Some(adapters), Some(rank)) = (&mut lesson.adapters, rank) {
+                adapters.rank = rank;
+            }
+        }
+        let steps: u64 = self.lessons.iter().map(|l| l.steps).sum();
+        // Each is looked at a few times.
+        let enough = usize::try_from(steps.div_ceil(4)).unwrap_or(usize::MAX);
+        self.class_pictures = self.class_pictures.min(enough);
+        self
+    }
 }
 
 /// A part of a method in which the same things are learned all the time.

@@ -101,7 +101,7 @@ impl Study<'_> {
             ));
         }
         let began = Instant::now();
-        let course = self.course();
+        let course = self.recipe.course().with(self.steps, self.rank);
         let mut meter = Meter::new(&course, progress);
         progress.stage("encoding")?;
         let references: Vec<Reference> = pictures
@@ -144,29 +144,6 @@ impl Study<'_> {
             lora: pupil.lora()?,
             word: pupil.word()?,
         })
-    }
-
-    /// The recipe's course with what was asked for.
-    fn course(&self) -> Course {
-        let mut course = self.recipe.course();
-        let usual: u64 = course.lessons.iter().map(|l| l.steps).sum();
-        let mut before = 0;
-        for lesson in &mut course.lessons {
-            if let Some(steps) = self.steps {
-                // Where the lesson ends, so that all together have as many as asked.
-                let usual_end = before + lesson.steps;
-                lesson.steps = usual_end * steps / usual - before * steps / usual;
-                before = usual_end;
-            }
-            if let (Some(adapters), Some(rank)) = (&mut lesson.adapters, self.rank) {
-                adapters.rank = rank;
-            }
-        }
-        let steps: u64 = course.lessons.iter().map(|l| l.steps).sum();
-        // Each is looked at a few times.
-        let enough = usize::try_from(steps.div_ceil(4)).unwrap_or(usize::MAX);
-        course.class_pictures = course.class_pictures.min(enough);
-        course
     }
 
     /// Pictures of the class by the untouched model.
@@ -246,15 +223,15 @@ impl Study<'_> {
             &mut parts,
             state.as_deref().map(|path| (path, of.as_str())),
             progress,
-            &mut |step| {
-                if step.number > 0 && every.is_some_and(|n| step.number.is_multiple_of(n)) {
+            &mut |at| {
+                if at.number > 0 && every.is_some_and(|n| at.number.is_multiple_of(n)) {
                     self.show(model, taught, meter)?;
                 }
-                let losses = class.loss(taught, step);
+                let losses = class.loss(taught, at);
                 // Steps of an earlier run count as well.
-                let done = before + step.number as f32 * passes(lesson);
+                let done = before + at.number as f32 * step(lesson);
                 meter.done = meter.done.max(done);
-                meter.add(passes(lesson))?;
+                meter.add(step(lesson))?;
                 losses
             },
             &mut |number, values| {
@@ -319,8 +296,18 @@ impl Study<'_> {
     }
 }
 
-/// How long a step takes, in passes of one sample through the U-Net.
-fn passes(lesson: &Lesson) -> f32 {
+/// How long a course takes, in passes of one sample through the U-Net.
+pub fn passes(course: &Course) -> f32 {
+    let taught = course.lessons.iter().map(|l| {
+        let previews = previews(l) as f32 * GUIDED * PREVIEW_STEPS as f32;
+        l.steps as f32 * step(l) + previews
+    });
+    let class = (course.class_pictures * CLASS_STEPS) as f32 * sampled(course.class_of);
+    (taught.sum::<f32>() + class).max(1.0)
+}
+
+/// How long a step takes, in the same passes.
+fn step(lesson: &Lesson) -> f32 {
     let batch = lesson.batch as f32;
     let mut passes = TRAINED * batch;
     if lesson.class_words > 0.0 {
@@ -346,7 +333,7 @@ fn sampled(class_of: ClassOf) -> f32 {
 /// How many previews a lesson has.
 fn previews(lesson: &Lesson) -> u64 {
     let one = GUIDED * PREVIEW_STEPS as f32;
-    let room = SHOWING * lesson.steps as f32 * passes(lesson) / one;
+    let room = SHOWING * lesson.steps as f32 * step(lesson) / one;
     PREVIEWS.min(room as u64)
 }
 
@@ -359,15 +346,10 @@ struct Meter<'a> {
 
 impl<'a> Meter<'a> {
     fn new(course: &Course, progress: &'a Progress) -> Self {
-        let taught = course.lessons.iter().map(|l| {
-            let previews = previews(l) as f32 * GUIDED * PREVIEW_STEPS as f32;
-            l.steps as f32 * passes(l) + previews
-        });
-        let class = (course.class_pictures * CLASS_STEPS) as f32 * sampled(course.class_of);
         Self {
             progress,
             done: 0.0,
-            all: (taught.sum::<f32>() + class).max(1.0),
+            all: passes(course),
         }
     }
 
