@@ -33,7 +33,7 @@ pub enum Part {
     Actions,
     /// That these look like the subject: DreamTuner's regular pictures.
     Likeness,
-    /// Words for each picture's pose and place: DETEX's [P] and [B].
+    /// Words for each picture's pose and place: DETEX's \[P\] and \[B\].
     Sinks,
     /// What draws attention to the mask.
     Attention,
