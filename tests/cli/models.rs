@@ -330,3 +330,47 @@ fn a_librarys_subjects_are_no_text_models() {
     // What is embedded alone.
     assert_eq!(list["models"].as_array().unwrap().len(), 2, "{list}");
 }
+
+#[test]
+fn recipes_tell_what_they_learn_and_what_they_take_here() {
+    let desk = Desk::new();
+    let before = desk.repose(&["recipes"]).expect(0).out;
+    assert_eq!(before.lines().count(), 8, "{before}");
+    assert!(
+        before.contains("(default)") && !before.contains("about"),
+        "{before}"
+    );
+    desk.photo();
+    desk.repose(&[
+        "learn",
+        "photo.png",
+        "--selection",
+        "photo_mask.png",
+        "--name",
+        "bear",
+        "--consent",
+        "drawn",
+        "--is",
+        "bear",
+        "--recipe",
+        "textual-inversion",
+        "--model",
+        "pocket",
+        "--steps",
+        "2",
+    ])
+    .expect(0);
+    // The only model that has learned something need not be named.
+    let after = desk.repose(&["recipes", "--json"]).expect(0).json();
+    assert_eq!(after["model"], "pocket");
+    let listed = after["recipes"].as_array().unwrap();
+    assert!(
+        listed.iter().all(|one| one["seconds"].as_u64() > Some(0)),
+        "{after}"
+    );
+    let said = desk.repose(&["recipes", "--model", "pocket"]).expect(0).out;
+    assert!(
+        said.lines().take(7).all(|line| line.contains("about")),
+        "{said}"
+    );
+}
