@@ -43,7 +43,8 @@ fn line(recipe: &Value) -> String {
         (Value::Bool(true), _) => "a word",
         _ => "a LoRA",
     };
-    let mut said = format!("{name:18} {learned:17} {:>5} steps", recipe["steps"]);
+    let steps = recipe["steps"].as_u64().unwrap_or_default();
+    let mut said = format!("{name:18} {learned:17} {steps:>5} steps");
     if let Some(count @ 1..) = recipe["class_pictures"].as_u64() {
         said += &format!(", {count} pictures of the class");
     }
