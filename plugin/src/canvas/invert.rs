@@ -14,6 +14,10 @@ const KEPT: usize = 17;
 const NEAR: f64 = 2e-5;
 /// A walk that ends farther off was most likely for a colour that the device does not have.
 const HELD_UP: f64 = 5.0;
+/// One that ends nearer than this was hardly for such a colour: it is worth to look on all around.
+const NEARLY: f64 = 0.25;
+/// How far around, in each device channel.
+const AROUND: f64 = 1.0 / 8.0;
 /// Most steps of one walk. In gamut three are usual.
 const STEPS: usize = 64;
 /// A walk stands still below this: a quarter of a step of 16 bits.
@@ -57,22 +61,31 @@ impl Starts {
 
     /// The device colour for `lab`, which lies at `place` of the grid; 0 to 1.
     pub fn invert(&self, tables: &Tables, lab: [f64; 3], place: [f64; 3]) -> [f64; 3] {
-        let (mut found, mut error) = walk(tables, lab, self.near(place));
-        if error > HELD_UP * HELD_UP {
-            return found;
+        let mut best = walk(tables, lab, self.near(place));
+        // What folds near black may hold one walk up, but hardly those from every side …
+        for (corner, _) in around(place) {
+            if best.1 < NEAR * NEAR || best.1 > HELD_UP * HELD_UP {
+                return best.0;
+            }
+            best = nearer(best, walk(tables, lab, self.0[corner]));
         }
-        // What folds near black may hold one walk up, but hardly those from every side.
-        for (index, _) in around(place) {
-            if error < NEAR * NEAR {
+        // … or what is level there: cells of one and the same lightness.
+        let stuck = best.0;
+        for way in lattice(3) {
+            if best.1 < NEAR * NEAR || best.1 > NEARLY * NEARLY {
                 break;
             }
-            let (other, left) = walk(tables, lab, self.0[index]);
-            if left < error {
-                (found, error) = (other, left);
-            }
+            let start =
+                [0, 1, 2].map(|c| (stuck[c] + AROUND * (2.0 * way[c] - 1.0)).clamp(0.0, 1.0));
+            best = nearer(best, walk(tables, lab, start));
         }
-        found
+        best.0
     }
+}
+
+/// Of two ends of walks, with their squared differences, the one that is less off.
+fn nearer(a: ([f64; 3], f64), b: ([f64; 3], f64)) -> ([f64; 3], f64) {
+    if b.1 < a.1 { b } else { a }
 }
 
 /// The eight starts around a place of their grid, and what each counts there.

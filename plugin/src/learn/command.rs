@@ -16,7 +16,7 @@ use crate::{Error, Result};
 
 /// The name of the command here.
 pub const NAME: &str = "recipes";
-/// So many trainings of a model tell its speed, the newest ones …
+/// So many trainings of a model, the newest ones, tell its speed.
 const LOOKED_AT: usize = 5;
 
 #[derive(Deserialize)]
