@@ -6,13 +6,15 @@
 use crate::canvas::{Grid, Mask, grow};
 use crate::engine::stable_diffusion::frame::Frame;
 
-/// Attention to a word, from 0 to 1 over the map, from which a place shows what the word means: the local blend of
-/// Prompt-to-Prompt (arXiv 2208.01626) takes as much.
-const SEEN: f32 = 0.3;
+/// Attention to a word, from 0 to 1 over the map, from which a place shows what the word means. The local blend of
+/// Prompt-to-Prompt (arXiv 2208.01626) takes 0.3, which loses hands and feet.
+const SEEN: f32 = 0.2;
 /// Attention that finds the word in more than this share of all places outside the old silhouette points nowhere.
 const NOWHERE: f32 = 0.5;
 /// The region reaches this many latents beyond what it must hold, so that edges are drawn, not cut.
 const MARGIN: usize = 1;
+/// And this many beyond where the word is seen: what a subject wears or holds has other words.
+const WORN: usize = 2;
 
 /// What an edit must at least be free to change, on the pixels of a frame.
 #[derive(Debug, Clone)]
@@ -47,7 +49,7 @@ impl Region {
             return self.base.clone();
         }
         let seen = attention.map(|v| f32::from(u8::from((v - low) / (high - low) >= SEEN)));
-        let region = connected(&grow(&seen, MARGIN), &self.base);
+        let region = connected(&grow(&seen, WORN), &self.base);
         let sum = |mask: &Mask| mask.data().iter().sum::<f32>();
         let (all, base) = (region.data().len() as f32, sum(&self.base));
         match sum(&region) - base > NOWHERE * (all - base) {

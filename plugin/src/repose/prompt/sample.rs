@@ -1,7 +1,8 @@
 //! One run from noise to the re-posed latent.
 //!
-//! At each step the model sees the subject as it was (self-subject-attention, DreamTuner, arXiv 2312.13691, §3.2), and what
-//! lies outside the old and the new silhouette is set back to the picture's own path (NIMA of LIPE, arXiv 2406.17236).
+//! At each step the model sees the subject as it was (self-subject-attention, DreamTuner, arXiv 2312.13691, §3.2), and after
+//! the first ones what lies outside the old and the new silhouette is set back to the picture's own path (NIMA of LIPE,
+//! arXiv 2406.17236).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +23,9 @@ use crate::engine::stable_diffusion::unet::{
 /// Share of fresh noise in what an edit starts from, where the rest is the inverted picture's: with none all candidates
 /// would be one, with all of it nothing would be left of the inversion.
 const FRESH: f64 = 0.3;
+/// Share of the steps, from the start, in which the whole frame is free: so a figure is laid out whole, and the attention
+/// that then says where it is was not led by where the old one had been.
+const LAID_OUT: f32 = 0.15;
 
 /// What one run is given.
 pub struct Run<'a> {
@@ -93,7 +97,13 @@ impl Run<'_> {
         let mut noise = Noise::new(seed, 0);
         let device = self.model.device();
         let shape = self.start.dims().to_vec();
-        let mut region = self.region.latent(None);
+        let held = self.region.latent(None);
+        // An inpainting model is told from the start what shall stay.
+        let first = match self.masked.is_some() {
+            true => held,
+            false => held.map(|_| 1.0),
+        };
+        let mut region = first.clone();
         let mut attention = Attention::default();
         let mut sample = self.begin(&sampler, &noise.tensor(&shape, device)?, &region)?;
         let depths = Depths::default();
@@ -110,7 +120,11 @@ impl Run<'_> {
                 false => None,
             };
             let step = sampler.step(&output, index, &sample, fresh.as_ref())?;
-            region = self.region.latent(attention.mean(self.frame).as_ref());
+            let done = (index + 1 - self.first) as f32;
+            region = match done < LAID_OUT * self.turns.len() as f32 {
+                true => first.clone(),
+                false => self.region.latent(attention.mean(self.frame).as_ref()),
+            };
             let outside = self.path.at(&sampler, index + 1)?;
             sample = blend(&step.sample, &outside, &mask_tensor(&region, device)?)?;
             watch(index + 1 - self.first, &step.denoised, &region)?;
