@@ -153,6 +153,130 @@ fn what_a_model_learned_is_used_exported_and_taken_elsewhere() {
 }
 
 #[test]
+fn subjects_learned_apart_are_posed_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let (engine, other, toy) = (open(folder.path()), toy(2), toy(7));
+    assert_ne!(toy.2, other.2);
+    learn(&engine, &toy, quick("dreambooth-lora")).unwrap();
+    let learn_other = |training| {
+        let mut request =
+            LearnRequest::new(other.0.picture(), other.0.selection(), "other", "drawn");
+        request.word = Some(other.2);
+        request.training = training;
+        engine.learn(&request).unwrap().wait(|_| ()).unwrap();
+    };
+    learn_other(None);
+    let pose_with = |more: &str| {
+        let prompt = format!("{}{}", toy.1, more.replace("cat", other.2));
+        let mut request = pose(&toy, None);
+        request.prompt = Some(&prompt);
+        let job = engine.repose(&request).unwrap();
+        job.wait(|_| ()).map(|()| pixels(&job))
+    };
+    let with = |more: &str| pose_with(more).unwrap();
+    let refused = |more: &str| pose_with(more).unwrap_err();
+    let error = refused(" beside a cat <subject:other>");
+    assert!(error.message.contains("learn it with a recipe"), "{error}");
+    learn_other(quick("custom-diffusion"));
+
+    let beside = with(" beside a cat");
+    let together = with(" beside a cat <subject:other>");
+    assert_ne!(together, beside);
+    assert_eq!(with(" beside a my-other cat <subject:other>"), together);
+    assert_ne!(with(" beside a cat <subject:other:0.3>"), together);
+    // Its own weight: at 0 the changes are off, the word stays.
+    assert_ne!(with(" beside a cat <subject:toy:0>"), beside);
+    assert_eq!(with(" beside a cat <subject:toy:1>"), beside);
+
+    let log = ask(&engine, &json!({"command": "log", "name": "other"})).unwrap();
+    let used = log["log"].as_array().unwrap().iter();
+    assert_eq!(used.filter(|row| row["action"] == "repose").count(), 3);
+    let error = refused(" <subject:other>");
+    assert!(error.message.contains("no words for it"), "{error}");
+    let error = refused(" beside a cat <subject:nobody>");
+    assert!(error.message.contains("nobody"), "{error}");
+}
+
+#[test]
+fn another_model_of_the_generation_poses_where_the_prompt_insists() {
+    let folder = tempfile::tempdir().unwrap();
+    let (engine, toy) = (open(folder.path()), toy(7));
+    learn(&engine, &toy, quick("single-insert")).unwrap();
+    pocket_like(&folder.path().join("models/models/like"));
+    let error = failed(&engine, &pose(&toy, Some("like")));
+    assert_eq!(error.kind, ErrorKind::Refused);
+    assert!(error.message.contains("<subject:NAME>"), "{error}");
+    let insisting = (toy.0, format!("{} <subject:toy:0.9>", toy.1), toy.2);
+    done(&engine, &pose(&insisting, Some("like")));
+}
+
+/// A copy of the built-in model, a rounding error away from it.
+fn pocket_like(folder: &Path) {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("plugin/pocket");
+    tiny::copy(&own, folder);
+    let weights = folder.join("unet/diffusion_pytorch_model.safetensors");
+    let mut bytes = std::fs::read(&weights).unwrap();
+    // The last number's lowest bits.
+    let at = bytes.len() - 2;
+    bytes[at] ^= 1;
+    std::fs::write(&weights, bytes).unwrap();
+}
+
+#[test]
+fn what_another_program_learned_is_attached() {
+    let folder = tempfile::tempdir().unwrap();
+    let (engine, toy) = (open(folder.path()), toy(7));
+    learn(&engine, &toy, quick("single-insert")).unwrap();
+    let own = pixels(&done(&engine, &pose(&toy, None)));
+    let out = |name: &str| folder.path().join(name);
+    for part in ["lora", "kohya", "word", "a1111"] {
+        let path = out(&format!("{part}.safetensors"));
+        let command = json!({"command": "export", "name": "toy", "path": path, "part": part});
+        ask(&engine, &command).unwrap();
+    }
+    // As if from elsewhere, to a subject of which no text model has learned anything.
+    learn(&engine, &toy, None).unwrap();
+    for (lora, word) in [("lora", "word"), ("kohya", "a1111")] {
+        let file = |name: &str| out(&format!("{name}.safetensors"));
+        let attached = ask(
+            &engine,
+            &json!({"command": "attach", "name": "toy", "lora": file(lora), "word": file(word), "model": "pocket"}),
+        );
+        assert!(attached.unwrap()["attached"]["version"].as_u64() > Some(2));
+        let posed = pixels(&done(&engine, &pose(&toy, None)));
+        // A1111's form has no name of its own; which one stands in the prompt makes no difference.
+        assert_eq!(posed, own, "{lora}");
+        let again = json!({"command": "export", "name": "toy", "path": out("again"), "part": lora, "overwrite": true});
+        ask(&engine, &again).unwrap();
+        assert_eq!(
+            std::fs::read(out("again")).unwrap(),
+            std::fs::read(file(lora)).unwrap()
+        );
+        let other = if lora == "lora" { "kohya" } else { "lora" };
+        let again = json!({"command": "export", "name": "toy", "path": out("again"), "part": other, "overwrite": true});
+        let error = ask(&engine, &again).unwrap_err();
+        assert!(error.message.contains(lora), "{error}");
+    }
+    let alone = json!({"command": "attach", "name": "toy", "lora": out("lora.safetensors"), "token": "sks", "is": toy.2});
+    ask(&engine, &alone).unwrap();
+    done(&engine, &pose(&toy, Some("pocket")));
+    for (field, path) in [("lora", "word"), ("word", "kohya"), ("lora", "nothing")] {
+        let wrong =
+            json!({"command": "attach", "name": "toy", field: out(&format!("{path}.safetensors"))});
+        let error = ask(&engine, &wrong).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Files, "{field} {path}: {error}");
+    }
+    let error = ask(&engine, &json!({"command": "attach", "name": "toy"})).unwrap_err();
+    assert!(error.message.contains("nothing to attach"), "{error}");
+    let error = ask(
+        &engine,
+        &json!({"command": "attach", "name": "toy", "lorra": "x"}),
+    )
+    .unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Caller);
+}
+
+#[test]
 fn earlier_versions_are_learned_from_as_well() {
     let folder = tempfile::tempdir().unwrap();
     let (engine, toy) = (open(folder.path()), toy(7));

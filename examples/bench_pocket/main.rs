@@ -32,6 +32,7 @@ use clap::{Parser, ValueEnum};
 use repose_host::{Options, Plugin};
 
 use case::Case;
+use over::Done;
 use probe::Probe;
 use recipe::{Asked, QUICK, Recipe, Setting};
 use score::Score;
@@ -47,6 +48,9 @@ struct Words {
     /// What is compared.
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = QUICK)]
     recipes: Vec<Recipe>,
+    /// Results of each subject, by other seeds, where a seed makes a difference
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(2..=64))]
+    seeds: u64,
     /// Pictures that each is learned from
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=33))]
     pictures: u32,
@@ -116,6 +120,7 @@ fn table(words: &Words) -> Result<()> {
                 &words.model,
             ])
             .args(["--pictures", &words.pictures.to_string()])
+            .args(["--seeds", &words.seeds.to_string()])
             .args(words.asked.words())
             .args(["--threads", &words.threads.to_string(), "--into"])
             .arg(&into)
@@ -166,14 +171,14 @@ fn alone(words: &Words, recipe: Recipe, folder: &Path) -> Result<()> {
     for number in 0..words.cases {
         let case = Case::new(number, words.pictures as usize);
         let learning = recipe.learn(&setting, &case)?;
-        let done = recipe.run(&setting, &case, 1)?;
-        sheet::image(&done.rgb)?.save(folder.join(format!("{number}.png")))?;
-        let score = |one, other| score::score(&probe, &case, one, other, learning);
-        if recipe.varies() {
-            let other = recipe.run(&setting, &case, 2)?;
-            scores.extend([score(&done, Some(&other))?, score(&other, Some(&done))?]);
-        } else {
-            scores.push(score(&done, None)?);
+        let seeds = if recipe.varies() { words.seeds } else { 1 };
+        let done: Vec<Done> = (1..=seeds)
+            .map(|seed| recipe.run(&setting, &case, seed))
+            .collect::<Result<_>>()?;
+        sheet::image(&done[0].rgb)?.save(folder.join(format!("{number}.png")))?;
+        for (index, one) in done.iter().enumerate() {
+            let other = recipe.varies().then(|| &done[(index + 1) % done.len()]);
+            scores.push(score::score(&probe, &case, one, other, learning)?);
         }
     }
     print(

@@ -32,7 +32,7 @@ pub fn run(case: &Case) -> Result<Measured> {
             case.time(|| Ok(model.decode(&latents, &mut || Ok(())).map(drop)?))
         }
         _ => {
-            let [text, ..] = model.texts(["a bear", "", "a bear"], None, 0)?;
+            let [text, ..] = model.texts(["a bear", "", "a bear"], &[], 0)?;
             let texts: Vec<&Text> = vec![&text; batch];
             let latents = latents(batch)?;
             let controls = Controls::default();

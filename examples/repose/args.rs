@@ -404,6 +404,26 @@ pub enum Subjects {
         #[arg(long)]
         name: Option<String>,
     },
+    /// Give a subject what another program has learned of it: a new version with its LoRA, its word, or both
+    Attach {
+        /// Its name
+        name: String,
+        /// A LoRA (safetensors of kohya's, PEFT's or diffusers' kind)
+        #[arg(long, value_name = "FILE", required_unless_present = "word")]
+        lora: Option<PathBuf>,
+        /// A learned word (A1111's or diffusers' embedding)
+        #[arg(long, value_name = "FILE")]
+        word: Option<PathBuf>,
+        /// The word that the LoRA was trained with before what the subject is, such as sks
+        #[arg(long, value_name = "WORD")]
+        token: Option<String>,
+        /// What the subject is, such as `teddy bear` [default: as it was learned]
+        #[arg(long, value_name = "WORDS")]
+        is: Option<String>,
+        /// The text model that it is posed with [default: the one that a pose asks for]
+        #[arg(long, value_name = "MODEL")]
+        model: Option<String>,
+    },
     /// Check every file of the library, or of one subject, against its checksum
     Verify {
         /// Its name [default: all]

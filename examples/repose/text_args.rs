@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 use repose_host::{TextOptions, Training};
 
-/// How a text model learns; `--recipe` or `--model` asks for one.
+/// How a text model learns; `--recipe`, `--model` or `--estimate` asks for one.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Learning by a text model")]
 pub struct TrainingArgs {
@@ -27,12 +27,15 @@ pub struct TrainingArgs {
     /// The same request and seed learn the same
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
+    /// Do a single step, say how long all would take here and how much memory, and learn nothing
+    #[arg(long, conflicts_with = "steps")]
+    pub estimate: bool,
 }
 
 impl TrainingArgs {
     /// What the plugin is asked for; `None` where no text model is.
     pub fn options(&self) -> Option<Training<'_>> {
-        (self.recipe.is_some() || self.model.is_some()).then_some(Training {
+        (self.recipe.is_some() || self.model.is_some() || self.estimate).then_some(Training {
             recipe: self.recipe.as_deref(),
             model: self.model.as_deref(),
             steps: self.steps,
@@ -47,7 +50,8 @@ impl TrainingArgs {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Poses in words")]
 pub struct TextArgs {
-    /// The pose in words, such as "a teddy bear waving"; (word:1.2), [word], BREAK and <lora:NAME:0.8> as usual
+    /// The pose in words, such as "a teddy bear waving"; (word:1.2), [word], BREAK and <lora:NAME:0.8> as usual;
+    /// <subject:NAME:0.8> puts on what a text model learned of another subject, which is in the prompt, too
     /// [default with --model: the subject's caption]
     #[arg(long, value_name = "WORDS")]
     pub prompt: Option<String>,

@@ -79,6 +79,16 @@ impl Ui {
 
     /// Follows a job to its end, showing where it is; Ctrl-C cancels it.
     pub fn follow(self, job: &Job, what: &str) -> Result<()> {
+        self.follow_until(job, what, &|_| false)
+    }
+
+    /// The same, and cancels the job where enough of it is done.
+    pub fn follow_until(
+        self,
+        job: &Job,
+        what: &str,
+        enough: &dyn Fn(&Status) -> bool,
+    ) -> Result<()> {
         let bar = self.bar(what);
         let mut seen = (String::new(), u32::MAX);
         let mut asked = false;
@@ -87,6 +97,10 @@ impl Ui {
                 asked = true;
                 job.cancel();
                 bar.suspend(|| self.note("stopping at the next step …"));
+            }
+            if !asked && enough(status) {
+                asked = true;
+                job.cancel();
             }
             if seen != (status.stage.clone(), status.done) {
                 self.progress(&bar, what, status, seen.0 != status.stage);

@@ -78,14 +78,23 @@ static char *takes(const char *recipe, const char *model) {
     ReposeEngine *engine = engine_get(host_executable(), NULL);
     JsonNode *answer = engine ? library_ask(engine, command, NULL) : NULL;
     JsonArray *list = answer ? library_list(json_node_get_object(answer), "recipes") : NULL;
-    char *said = g_strdup(answer ? _("How long it takes here is known after the first time.") : "");
+    char *said = g_strdup(answer ? _("How long it takes here is known once the model has begun to learn something.") : "");
     for (guint i = 0; list && i < json_array_get_length(list); i++) {
         JsonObject *one = library_item(list, i);
         gint64 seconds = library_number(one, "seconds");
         if (!seconds || strcmp(library_text(one, "name"), recipe)) continue;
         char *minutes = g_strdup_printf("%" G_GINT64_FORMAT, MAX(1, (seconds + 30) / 60));
         g_free(said);
-        said = ui_sentence(_("It takes about {minutes} min here."), "{minutes}", minutes);
+        gint64 memory = library_number(one, "memory");
+        said = ui_sentence(memory ? _("It takes about {minutes} min and {gigabytes} GB of memory here.")
+                                  : _("It takes about {minutes} min here."),
+                           "{minutes}", minutes);
+        if (memory) {
+            char *gigabytes = g_strdup_printf("%.1f", (double)memory / 1e9), *whole = ui_sentence(said, "{gigabytes}", gigabytes);
+            g_free(gigabytes);
+            g_free(said);
+            said = whole;
+        }
         g_free(minutes);
     }
     if (answer) json_node_unref(answer);

@@ -16,7 +16,7 @@ static const char *const STAGES[] G_GNUC_UNUSED = {
     N_("preparing"), N_("subject"), N_("pose"),    N_("background"), N_("subject texture"),
     N_("matte"),     N_("colours"), N_("mesh"),    N_("saving"),     N_("queued"),
     N_("waiting"),   N_("model"),   N_("encoding"), N_("inverting"), N_("sampling"),
-    N_("decoding"),  N_("training"), N_("pictures of the class"),
+    N_("decoding"),  N_("training"), N_("pictures of the class"), N_("measuring"),
 };
 
 /* NULL for a text with nothing in it. */

@@ -19,7 +19,7 @@ pub struct Snapshot {
     pub done: u32,
     /// All steps of the job; 0 before it is known.
     pub total: u32,
-    /// Estimated time to the end, from the pace so far; `None` before there is one.
+    /// Estimated time to the end, from the pace so far or from what was measured; `None` before there is one.
     pub eta: Option<Duration>,
     /// Grows by one with every new preview; 0 means none yet.
     pub preview_serial: u64,
@@ -72,8 +72,33 @@ struct Shared {
 #[derive(Debug)]
 struct Detail {
     stage: &'static str,
-    started: Option<Instant>,
+    started: Option<Started>,
     preview: Option<Arc<Preview>>,
+}
+
+/// What the time to the end is told from.
+#[derive(Debug, Clone, Copy)]
+struct Started {
+    at: Instant,
+    /// Steps that were done then.
+    done: u32,
+    /// How long the rest was to take, if that was measured.
+    rest: Option<Duration>,
+}
+
+impl Started {
+    fn eta(self, done: u32, total: u32) -> Option<Duration> {
+        let (passed, gone) = (self.at.elapsed(), done.saturating_sub(self.done));
+        let left = total.saturating_sub(done);
+        match self.rest {
+            // The first steps alone tell less than what was measured.
+            Some(rest) if gone < total.saturating_sub(self.done) / 20 => {
+                Some(rest.saturating_sub(passed))
+            }
+            _ if gone > 0 => Some(passed.mul_f64(f64::from(left) / f64::from(gone))),
+            _ => None,
+        }
+    }
 }
 
 impl Default for Progress {
@@ -107,7 +132,20 @@ impl Progress {
     pub fn begin(&self, total: u32) {
         self.0.total.store(total, Ordering::Relaxed);
         self.0.done.store(0, Ordering::Relaxed);
-        self.detail().started = Some(Instant::now());
+        self.detail().started = Some(Started {
+            at: Instant::now(),
+            done: 0,
+            rest: None,
+        });
+    }
+
+    /// From here on, the rest takes so long: it was measured. What was before tells nothing of it.
+    pub fn expect(&self, rest: Duration) {
+        self.detail().started = Some(Started {
+            at: Instant::now(),
+            done: self.0.done.load(Ordering::Relaxed),
+            rest: Some(rest),
+        });
     }
 
     /// Enters a stage. Returns the cancel error if the host has cancelled.
@@ -160,14 +198,7 @@ impl Progress {
         let detail = self.detail();
         let done = self.0.done.load(Ordering::Relaxed);
         let total = self.0.total.load(Ordering::Relaxed);
-        let eta = detail
-            .started
-            .filter(|_| done > 0 && total > 0)
-            .map(|start| {
-                start
-                    .elapsed()
-                    .mul_f64(f64::from(total.saturating_sub(done)) / f64::from(done))
-            });
+        let eta = detail.started.and_then(|start| start.eta(done, total));
         Snapshot {
             stage: detail.stage,
             done,
@@ -181,6 +212,38 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn time_is_told_from_what_was_measured_and_then_from_the_pace() {
+        let ago = |seconds| Instant::now().checked_sub(Duration::from_secs(seconds));
+        let near = |eta: Option<Duration>, wanted: f64| {
+            assert!(
+                eta.is_some_and(|eta| (eta.as_secs_f64() - wanted).abs() < 0.5),
+                "{eta:?}"
+            );
+        };
+        let Some(at) = ago(100) else { return };
+        let paced = Started {
+            at,
+            done: 0,
+            rest: None,
+        };
+        assert_eq!(paced.eta(0, 1000), None);
+        near(paced.eta(100, 1000), 900.0);
+        let measured = Started {
+            at,
+            done: 100,
+            rest: Some(Duration::from_secs(600)),
+        };
+        near(measured.eta(100, 1000), 500.0);
+        near(measured.eta(110, 1000), 500.0);
+        near(measured.eta(400, 1000), 200.0);
+        let overdue = Started {
+            rest: Some(Duration::ZERO),
+            ..measured
+        };
+        near(overdue.eta(110, 1000), 0.0);
+    }
 
     #[test]
     fn a_preview_is_small_and_ready_for_hosts() {

@@ -341,25 +341,46 @@ fn recipes_tell_what_they_learn_and_what_they_take_here() {
         "{before}"
     );
     desk.photo();
-    desk.repose(&[
-        "learn",
-        "photo.png",
-        "--selection",
-        "photo_mask.png",
-        "--name",
-        "bear",
-        "--consent",
-        "drawn",
-        "--is",
-        "bear",
-        "--recipe",
-        "textual-inversion",
-        "--model",
-        "pocket",
-        "--steps",
-        "2",
-    ])
-    .expect(0);
+    let learn = |more: &[&str]| {
+        let what = [
+            "learn",
+            "photo.png",
+            "--selection",
+            "photo_mask.png",
+            "--name",
+            "bear",
+        ];
+        let how = ["--consent", "drawn", "--is", "bear", "--model", "pocket"];
+        desk.repose(&[&what[..], &how[..], more].concat())
+    };
+    // A step tells what all would take, and leaves nothing.
+    let estimate = learn(&["--recipe", "detex", "--estimate", "--json"])
+        .expect(0)
+        .json();
+    let one = &estimate["estimate"];
+    assert_eq!(
+        (&estimate["model"], &one["name"]),
+        (&"pocket".into(), &"detex".into())
+    );
+    assert!(one["seconds"].as_u64() > Some(0), "{estimate}");
+    if cfg!(target_os = "linux") {
+        assert!(one["memory"].as_u64() > Some(10 << 20), "{estimate}");
+    }
+    let list = desk
+        .repose(&["subjects", "list", "--json"])
+        .expect(0)
+        .json();
+    assert_eq!(list["subjects"].as_array().unwrap().len(), 0);
+    learn(&["--estimate", "--steps", "3"]).expect(2);
+    let timed = desk.repose(&["recipes", "--json"]).expect(0).json();
+    let listed = timed["recipes"].as_array().unwrap();
+    assert!(
+        listed.iter().all(|one| one["seconds"].as_u64() > Some(0)),
+        "{timed}"
+    );
+    let part = learn(&["--recipe", "lipe-no-actions", "--estimate"]).expect(2);
+    assert!(part.err.contains("nothing was measured"), "{}", part.err);
+    learn(&["--recipe", "textual-inversion", "--steps", "2"]).expect(0);
     // The only model that has learned something need not be named.
     let after = desk.repose(&["recipes", "--json"]).expect(0).json();
     assert_eq!(after["model"], "pocket");

@@ -90,7 +90,8 @@ fn nine_channels(checkpoint: &Path, twin: &Path) {
     .unwrap();
 }
 
-fn copy(from: &Path, to: &Path) {
+/// Copies a folder.
+pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();

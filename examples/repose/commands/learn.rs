@@ -1,10 +1,12 @@
 //! `repose learn`
 
-use repose_host::{LearnRequest, Training};
+use repose_host::{Job, LearnRequest, Training};
 use serde_json::{Value, json};
 
+use super::recipes;
+use super::subjects::ask;
 use crate::args::{ConsentArgs, Learn, Refine, SubjectWords};
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Kind, Result};
 use crate::picture::Picture;
 use crate::select::Mask;
 use crate::session::{self, Session};
@@ -15,18 +17,17 @@ use crate::wire;
 pub fn run(session: &Session, args: &Learn) -> Result<Report> {
     let photo = session::open_photo(session.ui, &args.photo)?;
     let mask = session::must_select(&args.selection, &photo.picture)?;
-    let history = learn(
-        session,
-        &photo.picture,
-        &mask,
-        &About {
-            name: &args.name,
-            consent: &args.consent,
-            refine: args.refine,
-            words: &args.words,
-            training: args.training.options(),
-        },
-    )?;
+    let about = About {
+        name: &args.name,
+        consent: &args.consent,
+        refine: args.refine,
+        words: &args.words,
+        training: args.training.options(),
+    };
+    if args.training.estimate {
+        return estimate(session, &photo.picture, &mask, &about);
+    }
+    let history = learn(session, &photo.picture, &mask, &about)?;
     let version = &history["subject"]["version"];
     Ok(Report {
         wrong: None,
@@ -64,6 +65,47 @@ pub fn learn(
     mask: &Mask,
     about: &About<'_>,
 ) -> Result<Value> {
+    let job = begin(session, picture, mask, about)?;
+    session.ui.follow(&job, "learn")?;
+    Ok(serde_json::from_str(&job.history()?).unwrap_or(Value::Null))
+}
+
+/// What a learn would take: it ends where its first step has been measured.
+fn estimate(
+    session: &Session,
+    picture: &Picture,
+    mask: &Mask,
+    about: &About<'_>,
+) -> Result<Report> {
+    let job = begin(session, picture, mask, about)?;
+    let end = session.ui.follow_until(&job, "measure", &|status| {
+        matches!(status.stage.as_str(), "pictures of the class" | "training")
+    });
+    match end {
+        Err(failure) if failure.kind == Kind::Cancelled => (),
+        other => other?,
+    }
+    let recipes = ask(session, &json!({ "command": "recipes" }))?;
+    let asked = about.training.and_then(|t| t.recipe);
+    let chosen = |one: &&Value| match asked {
+        Some(name) => one["name"] == name,
+        None => one["default"] == true,
+    };
+    let listed = recipes["recipes"].as_array();
+    let found = listed.and_then(|all| all.iter().find(chosen));
+    let found = found.filter(|one| one["memory"].is_number() || one["seconds"].is_number());
+    let one = found.ok_or_else(|| {
+        Failure::usage("nothing was measured: ask for a whole recipe, without parts left out")
+    })?;
+    Ok(Report {
+        wrong: None,
+        lines: vec![recipes::line(one)],
+        json: json!({ "ok": true, "model": recipes["model"], "estimate": one }),
+    })
+}
+
+/// Asks the plugin to learn.
+fn begin(session: &Session, picture: &Picture, mask: &Mask, about: &About<'_>) -> Result<Job> {
     let consent = about.consent;
     let words = consent.consent.as_deref().ok_or_else(|| {
         Failure::usage(
@@ -84,7 +126,5 @@ pub fn learn(
     request.caption = about.words.caption.as_deref();
     request.word = about.words.word.as_deref();
     request.training = about.training;
-    let job = session.engine.learn(&request)?;
-    session.ui.follow(&job, "learn")?;
-    Ok(serde_json::from_str(&job.history()?).unwrap_or(Value::Null))
+    Ok(session.engine.learn(&request)?)
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use indicatif::HumanDuration;
+use indicatif::{DecimalBytes, HumanDuration};
 use serde_json::{Value, json};
 
 use super::subjects::ask;
@@ -24,7 +24,9 @@ pub fn run(session: &Session, args: &Recipes) -> Result<Report> {
     let model = answer["model"].as_str().unwrap_or("a text model");
     lines.push(match timed {
         true => format!("times are those of {model} on this computer"),
-        false => format!("times are known once {model} has learned something here"),
+        false => format!(
+            "times are known once {model} has begun to learn something here; `repose learn … --estimate` does one step"
+        ),
     });
     if let Value::Object(fields) = &mut answer {
         fields.insert("ok".into(), true.into());
@@ -36,7 +38,8 @@ pub fn run(session: &Session, args: &Recipes) -> Result<Report> {
     })
 }
 
-fn line(recipe: &Value) -> String {
+/// A recipe, and what it takes.
+pub fn line(recipe: &Value) -> String {
     let name = recipe["name"].as_str().unwrap_or_default();
     let learned = match (&recipe["word"], &recipe["lora"]) {
         (Value::Bool(true), Value::Bool(true)) => "a word and a LoRA",
@@ -51,6 +54,9 @@ fn line(recipe: &Value) -> String {
     if let Some(seconds) = recipe["seconds"].as_f64() {
         let time = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
         said += &format!(", about {}", HumanDuration(time));
+    }
+    if let Some(bytes) = recipe["memory"].as_u64() {
+        said += &format!(", {} of memory", DecimalBytes(bytes));
     }
     if recipe["default"] == true {
         said += " (default)";

@@ -61,6 +61,17 @@ fn command(args: &Subjects) -> Result<Value> {
         Subjects::Import { file, name } => {
             json!({ "command": "import", "path": absolute(file)?, "name": name })
         }
+        Subjects::Attach {
+            name,
+            lora,
+            word,
+            token,
+            is,
+            model,
+        } => json!({
+            "command": "attach", "name": name, "token": token, "is": is, "model": model,
+            "lora": lora.as_deref().map(absolute).transpose()?, "word": word.as_deref().map(absolute).transpose()?,
+        }),
         Subjects::Verify { name } => json!({ "command": "verify", "name": name }),
         Subjects::RebuildIndex => json!({ "command": "rebuild-index" }),
         Subjects::Revoke {
@@ -133,6 +144,11 @@ fn words(answer: &Value) -> Vec<String> {
         )],
         "imported" => vec![format!(
             "imported {}, version {}",
+            text(&body["name"]),
+            text(&body["version"])
+        )],
+        "attached" => vec![format!(
+            "{}, version {}, has it now",
             text(&body["name"]),
             text(&body["version"])
         )],

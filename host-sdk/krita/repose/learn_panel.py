@@ -120,7 +120,11 @@ def takes(recipe, model):
     except Failure:
         # Whatever is wrong is said when the user learns.
         return ""
-    seconds = next((one["seconds"] for one in recipes if one["name"] == recipe), None)
-    if seconds is None:
-        return _("How long it takes here is known after the first time.")
-    return _("It takes about {minutes} min here.").format(minutes=max(1, round(seconds / 60)))
+    one = next((one for one in recipes if one["name"] == recipe), {})
+    if one.get("seconds") is None:
+        return _("How long it takes here is known once the model has begun to learn something.")
+    minutes = max(1, round(one["seconds"] / 60))
+    if one["memory"] is None:
+        return _("It takes about {minutes} min here.").format(minutes=minutes)
+    gigabytes = f'{one["memory"] / 1e9:.1f}'
+    return _("It takes about {minutes} min and {gigabytes} GB of memory here.").format(minutes=minutes, gigabytes=gigabytes)

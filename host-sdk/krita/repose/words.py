@@ -34,6 +34,7 @@ STAGES = {
     "inverting": _("inverting"),
     "sampling": _("sampling"),
     "decoding": _("decoding"),
+    "measuring": _("measuring"),
     "pictures of the class": _("pictures of the class"),
     "training": _("training"),
 }

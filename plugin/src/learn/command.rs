@@ -2,22 +2,22 @@
 //!
 //! | command | other fields (`?`: may be left out or null) | answer |
 //! |---|---|---|
-//! | `recipes` | `model?` (the last that learned here) | `recipes`: a list of [`Listed`]; `model` |
+//! | `recipes` | `model?` (the last that was to learn here) | `recipes`: a list of [`Listed`]; `model` |
 //!
-//! `model` is what [`TextFacts::model`] says of subjects that it learned: their times on this machine tell those of all recipes.
+//! `model` is what [`TextFacts::model`](crate::subject::TextFacts::model) says of subjects that it learned. A training begins with
+//! a trial step, which tells the times of all recipes on this machine.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::recipe::{Course, Recipe, Variant};
+use super::recipe::Recipe;
+use super::speed::Speeds;
 use super::text::passes;
-use crate::subject::{Library, TextFacts};
+use crate::subject::Library;
 use crate::{Error, Result};
 
 /// The name of the command here.
 pub const NAME: &str = "recipes";
-/// So many trainings of a model, the newest ones, tell its speed.
-const LOOKED_AT: usize = 5;
 
 #[derive(Deserialize)]
 #[serde(tag = "command", rename_all = "kebab-case", deny_unknown_fields)]
@@ -42,8 +42,10 @@ pub struct Listed {
     pub steps: u64,
     /// What it takes in all, in passes of one sample through the U-Net.
     pub passes: f32,
-    /// How long it takes here, in seconds; `None` where the model has not learned anything here yet.
+    /// How long it takes here, in seconds; `None` where the model was not to learn anything here yet.
     pub seconds: Option<u64>,
+    /// The most memory that the whole program had in a step of it, in bytes; `None` where it was not tried here yet.
+    pub memory: Option<u64>,
 }
 
 /// Does what `json` asks, if it is the command of this module, and answers in JSON.
@@ -53,9 +55,9 @@ pub struct Listed {
 pub fn answer(library: &Library, json: &str) -> Result<String> {
     let Command::Recipes { model } = serde_json::from_str(json)
         .map_err(|e| Error::caller(format!("the command about recipes cannot be used: {e}")))?;
-    let taught = library.taught()?;
-    let model = model.or_else(|| Some(taught.first()?.model.clone()));
-    let pace = model.as_ref().and_then(|model| pace(&taught, model));
+    let speeds = Speeds::read(library);
+    let speed = speeds.of(model.as_deref());
+    let model = model.or_else(|| speed.map(|speed| speed.model.clone()));
     let listed = Recipe::ALL.map(|recipe| {
         let course = recipe.course();
         let lessons = &course.lessons;
@@ -68,56 +70,10 @@ pub fn answer(library: &Library, json: &str) -> Result<String> {
             class_pictures: course.class_pictures,
             steps: lessons.iter().map(|l| l.steps).sum(),
             passes,
-            seconds: pace.map(|pace| (pace * passes).ceil() as u64),
+            seconds: speed.map(|speed| (speed.pass * passes).ceil() as u64),
+            memory: speed.and_then(|speed| speed.memory.get(recipe.name()).copied()),
         }
     });
     let answer = json!({ "recipes": listed, "model": model });
     serde_json::to_string(&answer).map_err(|e| Error::bug(e.to_string()))
-}
-
-/// Seconds that a pass takes a model: the most of the newest trainings, as one that went on after a cancel tells less.
-fn pace(taught: &[TextFacts], model: &str) -> Option<f32> {
-    let own = taught.iter().filter(|facts| facts.model == model);
-    let paces = own.take(LOOKED_AT).filter_map(|facts| {
-        let variant: Variant = facts.recipe.parse().ok()?;
-        let course: Course = variant.course().with(Some(facts.steps), None);
-        Some(facts.seconds / passes(&course))
-    });
-    paces.filter(|p| p.is_finite() && *p > 0.0).reduce(f32::max)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_slowest_of_the_newest_trainings_tells_the_pace() {
-        let facts = |model: &str, recipe: &str, share: f32| {
-            let course = Recipe::SingleInsert.course().with(Some(30), None);
-            TextFacts {
-                model: model.to_owned(),
-                recipe: recipe.to_owned(),
-                steps: 30,
-                seconds: share * passes(&course),
-                ..TextFacts::default()
-            }
-        };
-        let mut taught = vec![
-            facts("other", "single-insert", 9.0),
-            facts("own", "single-insert", 0.5),
-            facts("own", "a recipe of tomorrow", 9.0),
-            facts("own", "single-insert", 0.25),
-        ];
-        let near = |found: Option<f32>, wanted: f32| {
-            assert!(
-                found.is_some_and(|p| (p - wanted).abs() < 1e-4),
-                "{found:?}"
-            );
-        };
-        near(pace(&taught, "own"), 0.5);
-        assert_eq!(pace(&taught, "none"), None);
-        // An old computer's time is forgotten.
-        taught.splice(1..1, vec![facts("own", "single-insert", 0.125); LOOKED_AT]);
-        near(pace(&taught, "own"), 0.125);
-    }
 }

@@ -5,11 +5,13 @@ pub mod command;
 pub mod matte;
 pub mod mesh;
 pub mod recipe;
+mod speed;
 mod text;
 pub mod train;
 mod trim;
 
 use sha2::{Digest, Sha256};
+use speed::Speeds;
 use text::{Picture, Study};
 
 use crate::canvas::{Canvas, Grid, Image, Mask, Raster, Rect, Selection, Space, grow};
@@ -117,7 +119,7 @@ fn study(
             caption: earlier.words.caption,
         });
     }
-    let model = models.open(training.model.as_deref(), &[], None)?;
+    let model = models.open(training.model.as_deref(), &[], &[])?;
     let study = Study {
         recipe: training.recipe()?,
         steps: training.steps.map(u64::from),
@@ -127,7 +129,11 @@ fn study(
         token: token(&request.name),
         state: Some(library.root().join("training").join(library.request())),
     };
-    Ok((study.run(model, &pictures, progress)?, model.reference()))
+    let (named, recipe) = (model.reference(), study.recipe.name());
+    let part = study.run(model, &pictures, progress, &|now| {
+        Speeds::note(library, &named.name, &recipe, now)
+    })?;
+    Ok((part, named))
 }
 
 /// What stands in prompts for a subject's learned word: `my-` and the letters and digits of its name.

@@ -8,6 +8,7 @@
 //! | `delete` | `name`, `version?` (all) | `deleted`: `{name, versions}` |
 //! | `export` | `name`, `version?` (newest), `path`, `overwrite?` (false), `part?` (`lora`, `kohya`, `word` or `a1111`: what a text model learned, for other programs) | `exported`: `{name, version, path, bytes}` |
 //! | `import` | `path`, `name?` (the one in the file) | `imported`: `{name, version}` |
+//! | `attach` | `name`, and at least one of `lora?` and `word?`, files of another program; `token?`, `is?`, `model?` (see [`Foreign`]) | `attached`: `{name, version}` |
 //! | `verify` | `name?` (all) | `verified`: a [`Report`](super::Report) |
 //! | `rebuild-index` | | `rebuilt`: `{subjects, versions, moved_aside}` |
 //! | `revoke` | `name`, `version?` (all), `reason?` | `revoked`: `{name, version}` |
@@ -23,6 +24,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::attach::Foreign;
 use super::card::{Card, Metrics, Source, tool};
 use super::consent::{Consent, today};
 use super::index::Entry;
@@ -61,6 +63,7 @@ enum Command {
         path: PathBuf,
         name: Option<String>,
     },
+    Attach(Foreign),
     Verify {
         name: Option<String>,
     },
@@ -206,7 +209,7 @@ impl Library {
         let command: Command = serde_json::from_str(json).map_err(|e| {
             Error::caller(format!(
                 "the library command cannot be used: {e}. It is a JSON object such as {{\"command\": \"list\"}}; there \
-                 are list, show, rename, delete, export, import, verify, rebuild-index, revoke, renew, log, info; for \
+                 are list, show, rename, delete, export, import, attach, verify, rebuild-index, revoke, renew, log, info; for \
                  models: models, model-verify, model-folders, model-folder-add, model-folder-remove; for recipes: recipes"
             ))
         })?;
@@ -246,6 +249,7 @@ impl Library {
             Command::Import { path, name } => {
                 json!({ "imported": self.import(&path, name.as_deref())? })
             }
+            Command::Attach(foreign) => json!({ "attached": self.attach(&foreign)? }),
             Command::Verify { name } => json!({ "verified": self.verify(name.as_deref())? }),
             Command::RebuildIndex {} => {
                 let (entries, moved_aside) = self.rebuilt()?;

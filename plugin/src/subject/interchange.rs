@@ -7,6 +7,9 @@ use serde::Deserialize;
 use super::TextPart;
 use crate::{Error, Result};
 
+/// The recipe of what another program learned: its LoRA has the names it came with.
+pub const IMPORTED: &str = "imported";
+
 /// A form of a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -39,7 +42,9 @@ impl Part {
             Self::Lora | Self::Kohya => &text.lora,
             Self::Word | Self::A1111 => &text.word,
         };
+        let foreign = text.facts.recipe == IMPORTED && matches!(self, Self::Lora | Self::Kohya);
         match self {
+            _ if foreign && !own.is_empty() => self.as_it_came(own),
             Self::Lora | Self::Word => Ok(own.clone()),
             _ if own.is_empty() => Ok(Vec::new()),
             Self::Kohya => renamed(own, &|name| {
@@ -65,14 +70,30 @@ impl Part {
     }
 }
 
+impl Part {
+    /// The LoRA of another program, if it came in this form.
+    fn as_it_came(self, own: &[u8]) -> Result<Vec<u8>> {
+        let file = SafeTensors::deserialize(own).map_err(|e| damaged(&e))?;
+        let kohya = file.names().iter().any(|name| name.starts_with("lora_"));
+        if kohya == (self == Self::Kohya) {
+            return Ok(own.to_vec());
+        }
+        let has = if kohya { "kohya" } else { "lora" };
+        Err(Error::refused(format!(
+            "this LoRA was made by another program and is written only as it came: export it as `{has}`"
+        )))
+    }
+}
+
+fn damaged(e: &dyn std::fmt::Display) -> Error {
+    Error::files(format!(
+        "what a text model learned of this subject is damaged: {e}"
+    ))
+}
+
 /// A file with other names; an alpha, which is the rank, beside each pair of kohya's matrices.
 fn renamed(bytes: &[u8], name: &dyn Fn(&str) -> String) -> Result<Vec<u8>> {
-    let wrong = |e: &dyn std::fmt::Display| {
-        Error::files(format!(
-            "what a text model learned of this subject is damaged: {e}"
-        ))
-    };
-    let file = SafeTensors::deserialize(bytes).map_err(|e| wrong(&e))?;
+    let file = SafeTensors::deserialize(bytes).map_err(|e| damaged(&e))?;
     let mut tensors: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = Vec::new();
     for (old, view) in file.tensors() {
         let new = name(&old);
@@ -89,6 +110,6 @@ fn renamed(bytes: &[u8], name: &dyn Fn(&str) -> String) -> Result<Vec<u8>> {
         .iter()
         .map(|(name, dtype, shape, data)| Ok((name, TensorView::new(*dtype, shape.clone(), data)?)))
         .collect::<std::result::Result<Vec<_>, safetensors::SafeTensorError>>()
-        .map_err(|e| wrong(&e))?;
-    safetensors::serialize(views, None).map_err(|e| wrong(&e))
+        .map_err(|e| damaged(&e))?;
+    safetensors::serialize(views, None).map_err(|e| damaged(&e))
 }

@@ -22,7 +22,7 @@ use super::disk::{self, Lock};
 use super::log::{Action, Log};
 use super::provenance::{self, History, SubjectUse};
 use super::record::{RECORD, Record};
-use super::{Subject, SubjectRef, TextFacts, file, name};
+use super::{Subject, SubjectRef, file, name};
 use crate::{Error, Result};
 
 /// Names of temporary folders begin so.
@@ -211,18 +211,6 @@ impl Library {
         let numbers = versions(&folder.path)?.into_iter().rev().take(count);
         let load = |(number, _)| Ok(self.load(name, Some(number))?.0);
         numbers.map(load).collect()
-    }
-
-    /// What text models learned here, newest first; not what was learned elsewhere and imported.
-    ///
-    /// # Errors
-    /// As a list of the subjects.
-    pub fn taught(&self) -> Result<Vec<TextFacts>> {
-        let versions = self.entries()?.into_iter().flat_map(|e| e.versions);
-        let mut cards: Vec<Card> = versions.filter_map(|v| v.card.ok()).collect();
-        cards.retain(|card| card.provenance.imported.is_none());
-        cards.sort_by(|a, b| b.provenance.created.cmp(&a.provenance.created));
-        Ok(cards.into_iter().filter_map(|card| card.text).collect())
     }
 
     /// The folder, card and present consent of a version that may be used today.

@@ -1,6 +1,7 @@
 //! What was learned, where it is kept, and who allowed it.
 
 mod archive;
+mod attach;
 mod card;
 pub mod command;
 mod consent;
@@ -31,7 +32,7 @@ pub use library::Library;
 pub use log::{Action, Row};
 pub use text_part::{TextFacts, TextPart};
 pub use verify::{Problem, Report};
-pub use words::{SubjectWords, marked, places};
+pub use words::{SubjectWords, marked, places, stands};
 
 use crate::canvas::{Image, Mask, Raster, Rect};
 use serde::{Deserialize, Serialize};

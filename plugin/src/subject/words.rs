@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::stable_diffusion::text::mentions;
+
 /// What text models are told about a subject.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct SubjectWords {
@@ -15,16 +17,18 @@ pub struct SubjectWords {
     pub word: Option<String>,
 }
 
-/// Where a text has these words, whole, in any case.
+/// Where a text has these words, whole, in any case; not within `<lora:…>` and `<subject:…>`.
 pub fn places(text: &str, words: &str) -> Vec<Range<usize>> {
     let words = words.trim();
+    let mentions = mentions(text);
     let within = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
     let mut found: Vec<Range<usize>> = Vec::new();
     if words.is_empty() {
         return found;
     }
     for (start, _) in text.char_indices() {
-        let free = found.last().is_none_or(|last| last.end <= start);
+        let free = found.last().is_none_or(|last| last.end <= start)
+            && !mentions.iter().any(|mention| mention.contains(&start));
         if free
             && !within(text[..start].chars().next_back())
             && let Some(length) = begins(&text[start..], words)
@@ -48,8 +52,18 @@ fn begins(text: &str, words: &str) -> Option<usize> {
     Some(length)
 }
 
-/// A text with `token` before each occurrence of these words; before the whole, with them, where they do not occur.
+/// Whether a text has a learned word, which is not the beginning of another one.
+pub fn stands(text: &str, token: &str) -> bool {
+    let mut found = places(text, token).into_iter();
+    found.any(|place| !text[place.end..].starts_with('-'))
+}
+
+/// A text with `token` before each occurrence of these words; before the whole, with them, where they do not occur. Where
+/// the user has written the token, it stays as it is.
 pub fn marked(text: &str, words: &str, token: &str) -> String {
+    if token.is_empty() || stands(text, token) {
+        return text.to_owned();
+    }
     let places = places(text, words);
     if places.is_empty() {
         return match text.trim() {
@@ -90,5 +104,14 @@ mod tests {
         );
         assert_eq!(marked("on a mat", "cat", "s*"), "s* cat, on a mat");
         assert_eq!(marked(" ", "cat", "s*"), "s* cat");
+        let mentioned = "a cat <subject:cat:0.5> <lora:cat>";
+        assert_eq!(
+            marked(mentioned, "cat", "s*"),
+            "a s* cat <subject:cat:0.5> <lora:cat>"
+        );
+        assert_eq!(marked("my-a-2 cat", "cat", "my-a"), "my-a-2 my-a cat");
+        assert_eq!(marked("a cat", "cat", ""), "a cat");
+        let told = "my-a cat beside my-b cat";
+        assert_eq!(marked(told, "cat", "my-b"), told);
     }
 }

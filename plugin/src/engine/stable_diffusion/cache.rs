@@ -14,6 +14,17 @@ use crate::models::{Care, Found, Kind, Models, verify};
 use crate::subject::TextPart;
 use crate::{Error, Result};
 
+/// What was learned of a subject, as it is put on a model.
+#[derive(Debug, Clone)]
+pub struct Taught<'a> {
+    /// What was learned.
+    pub part: &'a TextPart,
+    /// At which weights.
+    pub used: LoraUse,
+    /// Whether the user named it: then what another model of the same generation learned is put on as well.
+    pub named: bool,
+}
+
 /// Opens one engine's text models, and keeps the last.
 #[derive(Debug)]
 pub struct Cache {
@@ -33,16 +44,16 @@ impl Cache {
     }
 
     /// The model of this name, path or Hugging Face id, or the only one there is, with the LoRAs that the prompts ask for and
-    /// the learned words that stand in them, and with what was learned of a subject.
+    /// the learned words that stand in them, and with what was learned of subjects.
     ///
     /// # Errors
-    /// `Refused` if there is no text model at all, or the subject was learned with another one; `Caller` if the one asked for
+    /// `Refused` if there is no text model at all, or a subject was learned with another one; `Caller` if the one asked for
     /// is not there or none was named among several; `Files` if a file is damaged.
     pub fn open(
         &mut self,
         wanted: Option<&str>,
         prompts: &[&str],
-        own: Option<&TextPart>,
+        taught: &[Taught<'_>],
     ) -> Result<&Model> {
         let path = match wanted {
             Some(name) => self.models.resolve(Kind::Checkpoint, name)?,
@@ -62,10 +73,10 @@ impl Cache {
                 model
             }
         };
-        let mut loras = match own {
-            Some(own) => learned(own, &model)?,
-            None => Vec::new(),
-        };
+        let mut loras = Vec::new();
+        for one in taught {
+            loras.extend(learned(one, &model)?);
+        }
         for prompt in prompts {
             for used in Prompt::parse(prompt)?.loras {
                 let file = self.models.resolve(Kind::Lora, &used.name)?;
@@ -75,10 +86,10 @@ impl Cache {
         model.put_on(&loras)?;
         let widths = model.text_widths();
         let mut words = self.words(prompts, &widths)?;
-        if let Some(own) = own.filter(|own| !own.word.is_empty()) {
-            let path = Path::new(&own.facts.token);
-            let word = Embedding::parse(path, own.word.clone())?;
-            words.add(&own.facts.token, &word.for_encoders(&widths)?);
+        for Taught { part, .. } in taught.iter().filter(|one| !one.part.word.is_empty()) {
+            let path = Path::new(&part.facts.token);
+            let word = Embedding::parse(path, part.word.clone())?;
+            words.add(&part.facts.token, &word.for_encoders(&widths)?);
         }
         model.learn_words(words);
         Ok(&self.loaded.insert((path, model)).1)
@@ -145,24 +156,28 @@ fn put(words: &mut NewWords, embedding: &Embedding, widths: &[usize]) -> Result<
 /// The changes of projections that a subject brings.
 ///
 /// # Errors
-/// `Refused` if it was learned with other weights.
-fn learned(own: &TextPart, model: &Model) -> Result<Vec<(Lora, LoraUse)>> {
-    let (facts, here) = (&own.facts, model.reference());
-    if facts.model_sha256 != here.sha256 {
+/// `Refused` if it was learned with other weights, unless these are of the same generation and the user named it.
+fn learned(taught: &Taught<'_>, model: &Model) -> Result<Option<(Lora, LoraUse)>> {
+    let (facts, here) = (&taught.part.facts, model.reference());
+    let related = facts.family == model.family().word();
+    // What another program learned does not say which weights it is of; its shapes tell the generation.
+    let known = !facts.model_sha256.is_empty();
+    if known && facts.model_sha256 != here.sha256 && !(taught.named && related) {
+        let way_out = match related {
+            true => {
+                ". They are of one generation: to try nevertheless, put <subject:NAME> with the subject's name into the prompt"
+            }
+            false => "",
+        };
         return Err(Error::refused(format!(
             "this subject was learned with the text model {:?}; {:?}, which was to pose it, has other weights, to which what \
-             was learned means nothing: pose with that model, or learn the subject again with this one",
+             was learned means nothing: pose with that model, or learn the subject again with this one{way_out}",
             facts.model, here.name
         )));
     }
-    if own.lora.is_empty() {
-        return Ok(Vec::new());
+    if taught.part.lora.is_empty() {
+        return Ok(None);
     }
-    let store = Store::parse(Path::new(&facts.token), Arc::new(own.lora.clone()))?;
-    let used = LoraUse {
-        name: facts.token.clone(),
-        unet: 1.0,
-        text_encoder: 1.0,
-    };
-    Ok(vec![(Lora::of(store)?, used)])
+    let store = Store::parse(Path::new(&facts.token), Arc::new(taught.part.lora.clone()))?;
+    Ok(Some((Lora::of(store)?, taught.used.clone())))
 }

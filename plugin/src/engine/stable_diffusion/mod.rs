@@ -18,5 +18,5 @@ pub mod unet;
 pub mod vae;
 pub mod weights;
 
-pub use cache::Cache;
+pub use cache::{Cache, Taught};
 pub use pace::Pace;

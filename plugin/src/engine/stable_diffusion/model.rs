@@ -207,15 +207,15 @@ impl Model {
         self.factor() == 8 && self.vae.config().latent_channels == 4
     }
 
-    /// Encodes words: what the picture shall show, shall not show, and shows now. The first two get equal lengths. `word` are
-    /// the words of the first that mean the subject. `skip` layers of the text encoders are left out.
+    /// Encodes words: what the picture shall show, shall not show, and shows now. The first two get equal lengths. `subjects`
+    /// are the words of the first that mean subjects. `skip` layers of the text encoders are left out.
     ///
     /// # Errors
     /// As [`Conditioning::new`].
     pub fn texts(
         &self,
         [prompt, negative, source]: [&str; 3],
-        word: Option<&str>,
+        subjects: &[String],
         skip: usize,
     ) -> Result<[Text; 3]> {
         let (stages, words) = (self.stages(&self.learned), self.learned.names());
@@ -226,7 +226,12 @@ impl Model {
             avoid = avoid.zeros()?;
         }
         let shown = Conditioning::new(&stages, &shown?, words, 1, skip)?;
-        let places = self.places(&follow, word, &self.learned)?;
+        let mut places = Vec::new();
+        for phrase in subjects {
+            places.extend(self.places(&follow, phrase, &self.learned)?);
+        }
+        places.sort_unstable();
+        places.dedup();
         let plain = |conditioning| Text {
             conditioning,
             word: Vec::new(),
@@ -259,7 +264,7 @@ impl Model {
     /// # Errors
     /// As [`text`](Self::text).
     pub fn find(&self, text: &Text, phrase: &str, words: &NewWords) -> Result<Vec<usize>> {
-        self.places(&text.conditioning, Some(phrase), words)
+        self.places(&text.conditioning, phrase, words)
     }
 
     fn stages<'a>(&'a self, words: &'a NewWords) -> Vec<Stage<'a>> {
@@ -273,13 +278,8 @@ impl Model {
     }
 
     /// Where a phrase stands in a text.
-    fn places(
-        &self,
-        text: &Conditioning,
-        phrase: Option<&str>,
-        words: &NewWords,
-    ) -> Result<Vec<usize>> {
-        let (Some(phrase), Some((_, tokenizer))) = (phrase, self.text.first()) else {
+    fn places(&self, text: &Conditioning, phrase: &str, words: &NewWords) -> Result<Vec<usize>> {
+        let Some((_, tokenizer)) = self.text.first() else {
             return Ok(Vec::new());
         };
         // As the prompt's syntax leaves it.

@@ -7,12 +7,14 @@ mod pupil;
 mod reference;
 #[cfg(test)]
 mod tests;
+mod trial;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::recipe::{Background, ClassOf, Course, Lesson, Variant};
+use super::speed::Measured;
 use super::train::Plan;
 use crate::engine::stable_diffusion::frame::from_tensor;
 use crate::engine::stable_diffusion::model::Model;
@@ -88,12 +90,13 @@ impl Study<'_> {
     ///
     /// # Errors
     /// `Refused` if the model cannot be taught by this recipe; `Cancelled`, after which the same study goes on from where it
-    /// was; as the networks.
+    /// was; as the networks; as `told`, which hears what a step takes here before the first one, and at the end what it took.
     pub fn run(
         &self,
         model: &Model,
         pictures: &[Picture],
         progress: &Progress,
+        told: &dyn Fn(Measured) -> Result<()>,
     ) -> Result<TextPart> {
         if model.inpainting() {
             return Err(Error::refused(
@@ -108,9 +111,13 @@ impl Study<'_> {
             .iter()
             .map(|picture| Reference::new(picture, model, progress))
             .collect::<Result<_>>()?;
+        model.take_off();
+        progress.stage("measuring")?;
+        let measured = self.trial(&course, &references, model, progress)?;
+        told(measured)?;
+        meter.begin(measured);
         let mut noise = Noise::new(self.seed, BEGINNING);
         let mut pupil = Pupil::new(model, &self.token, self.word, &mut noise)?;
-        model.take_off();
         let class_pictures = self.class_pictures(&course, &references, model, &mut meter)?;
         progress.stage("training")?;
         let mut losses = BTreeMap::new();
@@ -125,6 +132,7 @@ impl Study<'_> {
             losses = self.teach(index, &class, &mut pupil, &mut noise, &mut meter)?;
         }
         model.take_off();
+        told(meter.took(measured))?;
         self.forget(course.lessons.len());
         let reference = model.reference();
         Ok(TextPart {
@@ -342,6 +350,8 @@ struct Meter<'a> {
     progress: &'a Progress,
     done: f32,
     all: f32,
+    /// When counting began, and what was counted since: less than `done` where a training goes on.
+    since: (Instant, f32),
 }
 
 impl<'a> Meter<'a> {
@@ -350,11 +360,30 @@ impl<'a> Meter<'a> {
             progress,
             done: 0.0,
             all: passes(course),
+            since: (Instant::now(), 0.0),
         }
+    }
+
+    /// From here on time is taken; until there is a pace, it is the measured one.
+    fn begin(&mut self, measured: Measured) {
+        self.since = (Instant::now(), 0.0);
+        let seconds = Duration::try_from_secs_f32(measured.pass * self.all);
+        self.progress.expect(seconds.unwrap_or(Duration::MAX));
+    }
+
+    /// What a pass took since, if there were enough to tell better than what was measured.
+    fn took(&self, measured: Measured) -> Measured {
+        let (at, passes) = self.since;
+        let pass = match passes * 2.0 > self.all {
+            true => at.elapsed().as_secs_f32() / passes,
+            false => measured.pass,
+        };
+        Measured { pass, ..measured }
     }
 
     fn add(&mut self, passes: f32) -> Result<()> {
         self.done += passes;
+        self.since.1 += passes;
         let share = (self.done / self.all).min(1.0);
         self.progress
             .reach(super::BEFORE + (super::AFTER - super::BEFORE) * share)

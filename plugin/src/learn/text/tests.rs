@@ -117,7 +117,7 @@ fn every_recipe_makes_the_picture_likelier_under_its_words() -> Result<()> {
             rank: Some(8),
             ..study(recipe, 24)
         };
-        let part = study.run(&model, &[picture()], &Progress::new())?;
+        let part = study.run(&model, &[picture()], &Progress::new(), &|_| Ok(()))?;
         assert_eq!(part.facts.steps, 24, "{}", recipe.name());
         assert!(part.facts.losses.values().all(|l| l.is_finite()));
         // Nothing is left on the model.
@@ -138,7 +138,7 @@ fn every_recipe_makes_the_picture_likelier_under_its_words() -> Result<()> {
 fn the_same_study_learns_the_same_and_goes_on_where_it_was() -> Result<()> {
     let (model, folder) = (model()?, tempfile::tempdir().expect("a folder"));
     let whole = study(Recipe::SingleInsert, 9);
-    let first = whole.run(&model, &[picture()], &Progress::new())?;
+    let first = whole.run(&model, &[picture()], &Progress::new(), &|_| Ok(()))?;
     let again = Study {
         state: Some(folder.path().join("state")),
         ..study(Recipe::SingleInsert, 9)
@@ -153,11 +153,11 @@ fn the_same_study_learns_the_same_and_goes_on_where_it_was() -> Result<()> {
             }
             progress.cancel();
         });
-        again.run(&model, &[picture()], &progress)
+        again.run(&model, &[picture()], &progress, &|_| Ok(()))
     });
     assert_eq!(broken.err().map(|e| e.kind), Some(ErrorKind::Cancelled));
     assert!(folder.path().join("state.0.safetensors").exists());
-    let second = again.run(&model, &[picture()], &Progress::new())?;
+    let second = again.run(&model, &[picture()], &Progress::new(), &|_| Ok(()))?;
     assert_eq!((first.lora, first.word), (second.lora, second.word));
     let left = std::fs::read_dir(folder.path()).expect("a folder").count();
     assert_eq!(left, 0, "states of a finished study are removed");

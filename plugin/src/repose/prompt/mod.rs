@@ -6,6 +6,7 @@
 //! placement, if given, set the latent it starts from. The law of unmasked pixels does not rest on the model: what is
 //! outside the layer's mask is the document's own.
 
+mod cast;
 mod path;
 mod plan;
 mod preview;
@@ -30,6 +31,7 @@ use crate::request::Repose;
 use crate::subject::{Library, Subject};
 use crate::{Error, Result};
 use candle_core::Tensor;
+use cast::Cast;
 use path::Path;
 use plan::Plan;
 use region::Region;
@@ -64,11 +66,12 @@ pub fn run(
     progress.stage("subject")?;
     let (subject, used) = library.load(&request.subject, request.version)?;
     let shaped = asks_for_shape(request);
-    let plan = Plan::new(request, &subject, shaped)?;
+    let cast = Cast::new(request, &subject, library)?;
+    let plan = Plan::new(request, &subject, &cast, shaped)?;
     let canvas = Canvas::new(&request.picture)?;
     let found = locate(&canvas, request, &subject)?;
     progress.stage("model")?;
-    let model = models.open(plan.model.as_deref(), &plan.texts(), subject.text.as_ref())?;
+    let model = models.open(plan.model.as_deref(), &plan.texts(), &cast.taught())?;
     let texts = Texts::new(model, &plan)?;
     let rough = match shaped || found.removal.is_none() {
         true => Some(Rough::new(&canvas, request, &subject, &found, progress)?),
@@ -79,6 +82,7 @@ pub fn run(
         let scene = Scene::new(&canvas, &found, rough.as_ref(), &plan, model, side)?;
         redraw(&canvas, request, &plan, &scene, &texts, progress)
     })?;
+    cast.log(library)?;
     let mut outcome = Outcome {
         layers,
         subject: Some(used),
@@ -194,7 +198,7 @@ impl Scene {
         side: usize,
     ) -> Result<Self> {
         let all = canvas.bounds();
-        let free = plan.word.is_none() || model.inpainting();
+        let free = plan.subjects.is_empty() || model.inpainting();
         let parts = [
             found.removal.clone(),
             rough.map(|r| (r.posed.rect, r.posed.matte.clone())),
@@ -341,10 +345,9 @@ struct Texts<'a> {
 
 impl<'a> Texts<'a> {
     fn new(model: &'a Model, plan: &Plan) -> Result<Self> {
-        let word = plan.word.as_deref();
         let [target, negative, source] = model.texts(
             [&plan.prompt, &plan.negative, &plan.source],
-            word,
+            &plan.subjects,
             plan.clip_skip,
         )?;
         Ok(Self {

@@ -1,5 +1,6 @@
 //! What a request asks of a text model, with the defaults filled in.
 
+use super::cast::Cast;
 use super::turns::{Turn, turns};
 use crate::engine::stable_diffusion::model::Model;
 use crate::engine::stable_diffusion::sampler::{GUIDANCE, Method};
@@ -26,8 +27,8 @@ pub struct Plan {
     pub negative: String,
     /// What it shows now.
     pub source: String,
-    /// The words of the prompt that mean the subject, if it has them.
-    pub word: Option<String>,
+    /// The words of the prompt that mean the subject, if it has them, and those that mean others that it names.
+    pub subjects: Vec<String>,
     /// The sampler; `None`: the one that fits the model.
     pub method: Option<Method>,
     /// Its steps.
@@ -55,7 +56,7 @@ impl Plan {
     ///
     /// # Errors
     /// `Caller` if there are no words to work with, the subject's word is not in the prompt, or there is no such sampler.
-    pub fn new(request: &Repose, subject: &Subject, shaped: bool) -> Result<Self> {
+    pub fn new(request: &Repose, subject: &Subject, cast: &Cast<'_>, shaped: bool) -> Result<Self> {
         let words = request.words.as_deref().cloned().unwrap_or_default();
         let caption = subject.words.caption.clone();
         let prompt = filled(request.prompt.clone())
@@ -79,16 +80,25 @@ impl Plan {
                 .find(|word| !places(&prompt, word).is_empty()),
         };
         let source = filled(words.source).or(caption).unwrap_or_default();
-        let (prompt, source, word) = match &subject.text {
-            Some(text) => named(&text.facts, &prompt, source, word),
-            None => (prompt, source, word),
-        };
-        let learned_with = subject.text.as_ref().map(|text| text.facts.model.clone());
+        let (mut prompt, mut source) = (prompt, source);
+        let mut subjects = Vec::new();
+        match cast.own() {
+            Some(facts) => {
+                let word = word.unwrap_or_else(|| facts.word.clone());
+                subjects.push(named(facts, &word, &mut prompt, &mut source));
+            }
+            None => subjects.extend(word),
+        }
+        for facts in cast.others() {
+            subjects.push(named(facts, &facts.word, &mut prompt, &mut source));
+        }
+        let learned_with = cast.own().or(cast.others().next());
+        let learned_with = filled(learned_with.map(|facts| facts.model.clone()));
         Ok(Self {
             model: filled(words.model).or(learned_with),
             negative: words.negative.unwrap_or_default(),
             source,
-            word,
+            subjects,
             method: words.sampler.map(|name| name.parse()).transpose()?,
             steps: words.steps.map(|n| n as usize),
             strength: match words.strength {
@@ -142,21 +152,20 @@ impl Plan {
     }
 }
 
-/// Prompt and source with the learned word in its place, and the words of the prompt that then mean the subject.
-fn named(
-    facts: &TextFacts,
-    prompt: &str,
-    source: String,
-    word: Option<String>,
-) -> (String, String, Option<String>) {
-    let word = word.unwrap_or_else(|| facts.word.clone());
+/// Puts the learned word before what a subject is called in prompt and source. Returns the words of the prompt that then mean
+/// the subject.
+fn named(facts: &TextFacts, word: &str, prompt: &mut String, source: &mut String) -> String {
+    *prompt = marked(prompt, word, &facts.token);
     // Where the subject's word does not occur the picture may show it elsewhere, or not at all.
-    let source = match places(&source, &word).is_empty() {
-        true => source,
-        false => marked(&source, &word, &facts.token),
-    };
-    let named = format!("{} {word}", facts.token);
-    (marked(prompt, &word, &facts.token), source, Some(named))
+    if !places(source, word).is_empty() {
+        *source = marked(source, word, &facts.token);
+    }
+    let whole = format!("{} {word}", facts.token);
+    match places(prompt, whole.trim()).is_empty() {
+        // The user has written the learned word alone.
+        true => facts.token.clone(),
+        false => whole,
+    }
 }
 
 /// Not blank.

@@ -39,7 +39,7 @@ impl Bench {
         let subject = Grid::from_fn(64, 64, |x, y| f32::from(u8::from(x / 32 + y / 32 == 1)));
         let prompts = ["a disc rolling", "grey", "a disc"];
         Ok(Self {
-            texts: model.texts(prompts, Some("disc"), 0)?,
+            texts: model.texts(prompts, &["disc".to_owned()], 0)?,
             model,
             _folder: folder,
             frame,
@@ -118,7 +118,7 @@ fn a_text_alone_is_looked_at_by_its_own_keys() -> Result<()> {
     let (alone, mixed) = (all_alone(&bench)?.0, half(&bench)?.0);
     // What must not be seen has no part in passes without guidance.
     let prompts = ["a disc rolling", "a cat", "a disc"];
-    let [_, negative, _] = bench.model.texts(prompts, Some("disc"), 0)?;
+    let [_, negative, _] = bench.model.texts(prompts, &["disc".to_owned()], 0)?;
     bench.texts[1] = negative;
     assert_eq!(all_alone(&bench)?.0, alone);
     assert_ne!(half(&bench)?.0, mixed);

@@ -1,14 +1,16 @@
-//! `<lora:name:0.8>` in prompts.
+//! `<lora:name:0.8>` and `<subject:name:0.8>` in prompts.
+
+use std::ops::Range;
 
 use crate::{Error, Result};
 
-/// More of them in one prompt are a mistake.
+/// More mentions in one prompt are a mistake.
 const MOST: usize = 32;
 
-/// A LoRA that a prompt asks for.
+/// A LoRA that a prompt asks for, or a subject of which it takes what a text model learned.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoraUse {
-    /// The file's name without its ending.
+    /// The file's name without its ending; the subject's name.
     pub name: String,
     /// Its weight in the text encoders.
     pub text_encoder: f64,
@@ -16,40 +18,66 @@ pub struct LoraUse {
     pub unet: f64,
 }
 
-/// Takes every `<lora:name>`, `<lora:name:weight>`, `<lora:name:text encoder:unet>` out of a text. In place of the numbers,
-/// `te=` and `unet=` may name them.
+/// What begins a mention, and what is mentioned.
+const TAGS: [(&str, Kind); 2] = [("<lora:", Kind::Lora), ("<subject:", Kind::Subject)];
+
+/// What a prompt can mention.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A LoRA of the user's.
+    Lora,
+    /// A subject of the library.
+    Subject,
+}
+
+/// Takes every `<lora:name>`, `<lora:name:weight>`, `<lora:name:text encoder:unet>` out of a text, and every `<subject:…>` of
+/// the same form. In place of the numbers, `te=` and `unet=` may name them.
 ///
 /// # Errors
 /// `Caller` if there is no name, a weight is no number between −100 and 100, or there are more than 32.
-pub(super) fn take_loras(text: &str) -> Result<(String, Vec<LoraUse>)> {
+pub(super) fn take_mentions(text: &str) -> Result<(String, Vec<(Kind, LoraUse)>)> {
     let mut left = String::with_capacity(text.len());
     let mut found = Vec::new();
-    let mut rest = text;
-    while let Some(at) = rest.find("<lora:") {
-        let (before, from) = rest.split_at(at);
-        left.push_str(before);
-        let inside = &from["<lora:".len()..];
-        let Some(end) = inside.find('>') else {
-            rest = from;
-            break;
-        };
-        found.push(read(&inside[..end])?);
+    let mut from = 0;
+    for mention in mentions(text) {
+        left.push_str(&text[from..mention.start]);
+        from = mention.end;
+        let tag = &text[mention];
+        let of = TAGS.iter().find(|(begin, _)| tag.starts_with(begin));
+        let (begin, kind) = of.ok_or_else(|| Error::bug("a mention of nothing"))?;
+        found.push((*kind, read(begin, &tag[begin.len()..tag.len() - 1])?));
         if found.len() > MOST {
             return Err(Error::caller(format!(
-                "the prompt names more than {MOST} LoRAs"
+                "the prompt names more than {MOST} LoRAs and subjects"
             )));
         }
-        rest = &inside[end + 1..];
     }
-    left.push_str(rest);
+    left.push_str(&text[from..]);
     Ok((left, found))
 }
 
-fn read(inside: &str) -> Result<LoraUse> {
+/// Where a prompt mentions a LoRA or a subject: no words for the model stand there.
+pub fn mentions(text: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut from = 0;
+    while let Some(at) = text[from..].find('<') {
+        let start = from + at;
+        from = start + 1;
+        if TAGS.iter().any(|(tag, _)| text[start..].starts_with(tag))
+            && let Some(length) = text[start..].find('>')
+        {
+            from = start + length + 1;
+            found.push(start..from);
+        }
+    }
+    found
+}
+
+fn read(begin: &str, inside: &str) -> Result<LoraUse> {
     let wrong = |what: &str| {
         let shown: String = inside.chars().take(60).collect();
         Error::caller(format!(
-            "<lora:{shown}> in the prompt {what}; <lora:name:0.8> was expected"
+            "{begin}{shown}> in the prompt {what}; {begin}name:0.8> was expected"
         ))
     };
     let mut parts = inside.split(':').map(str::trim);

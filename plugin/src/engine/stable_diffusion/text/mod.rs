@@ -1,6 +1,6 @@
 //! From what the user writes to what the U-Net is given.
 //!
-//! 1. [`Prompt::parse`] reads the syntax that users know from A1111: weights, `BREAK`, `<lora:…>`.
+//! 1. [`Prompt::parse`] reads the syntax that users know from A1111: weights, `BREAK`, `<lora:…>`, `<subject:…>`.
 //! 2. [`Tokenizer`] turns words into CLIP's tokens, as transformers does; [`Learned`] words keep their places.
 //! 3. [`Chunks::new`] lays tokens out in sequences of 77 and knows where each word went.
 //! 4. [`Stage`] encodes them and [`Conditioning`] is the result for all text encoders of a model.
@@ -20,7 +20,7 @@ mod weigh;
 
 pub use chunks::{Chunk, Chunks, LearnedAt, SEQUENCE};
 pub use conditioning::{Conditioning, Stage, with_vectors};
-pub use lora::LoraUse;
+pub use lora::{LoraUse, mentions};
 pub use new_words::NewWords;
 pub use prompt::{Piece, Prompt};
 pub use time_ids::time_ids;

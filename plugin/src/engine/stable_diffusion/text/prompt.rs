@@ -1,7 +1,7 @@
 //! The syntax of prompts.
 
 use super::check_length;
-use super::lora::{LoraUse, take_loras};
+use super::lora::{Kind, LoraUse, take_mentions};
 use crate::Result;
 
 /// What a bracket without a number multiplies by.
@@ -15,13 +15,15 @@ const HEAVIEST: f64 = 100.0;
 /// * `(word)` weighs 1.1, `[word]` 1 / 1.1, `(word:1.3)` 1.3; they multiply when nested. Brackets that are not closed reach to
 ///   the end; ones that close nothing are text. `\(`, `\)`, `\[`, `\]`, `\\` are the signs themselves.
 /// * `BREAK`, in capitals, begins a new sequence. (Here it does so inside brackets, too.)
-/// * `<lora:name:0.8>` names a LoRA and is taken out.
+/// * `<lora:name:0.8>` names a LoRA, `<subject:name:0.8>` another subject; they are taken out.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Prompt {
     /// Text and breaks in order.
     pub pieces: Vec<Piece>,
     /// LoRAs that it asks for, in order.
     pub loras: Vec<LoraUse>,
+    /// Subjects that it names, in order.
+    pub subjects: Vec<LoraUse>,
 }
 
 /// A part of a prompt.
@@ -58,10 +60,10 @@ impl Prompt {
     /// Reads a prompt. The time it takes grows with its length, however deep its brackets.
     ///
     /// # Errors
-    /// `Caller` if it has more than 32 KB, or a `<lora:…>` makes no sense.
+    /// `Caller` if it has more than 32 KB, or a `<lora:…>` or `<subject:…>` makes no sense.
     pub fn parse(text: &str) -> Result<Self> {
         check_length(text)?;
-        let (text, loras) = take_loras(text)?;
+        let (text, mentioned) = take_mentions(text)?;
         let mut reader = Reader::default();
         let mut rest = text.as_str();
         while !rest.is_empty() {
@@ -69,9 +71,14 @@ impl Prompt {
             reader.take(sign);
             rest = left;
         }
+        let (loras, subjects): (Vec<_>, Vec<_>) = mentioned
+            .into_iter()
+            .partition(|(kind, _)| *kind == Kind::Lora);
+        let uses = |found: Vec<(Kind, LoraUse)>| found.into_iter().map(|(_, used)| used).collect();
         Ok(Self {
             pieces: reader.finish(),
-            loras,
+            loras: uses(loras),
+            subjects: uses(subjects),
         })
     }
 
@@ -84,7 +91,7 @@ impl Prompt {
         let text = text.to_owned();
         Ok(Self {
             pieces: vec![Piece::Text { text, weight: 1.0 }],
-            loras: Vec::new(),
+            ..Self::default()
         })
     }
 }

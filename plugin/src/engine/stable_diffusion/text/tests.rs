@@ -206,6 +206,11 @@ fn loras_are_taken_out() {
     assert!(Prompt::parse(&"<lora:a>".repeat(33)).is_err());
     // Not closed: text.
     assert_eq!(parsed("<lora:a"), [("<lora:a".into(), 1.0)]);
+    assert_eq!(parsed("<loras:a>"), [("<loras:a>".into(), 1.0)]);
+    let both = Prompt::parse("<subject:my dog:0.5> a <lora:a> dog").expect("a sound prompt");
+    assert_eq!((both.loras.len(), both.subjects.len()), (1, 1));
+    let dog = &both.subjects[0];
+    assert_eq!((dog.name.as_str(), dog.unet), ("my dog", 0.5));
 }
 
 fn lay(text: &str, learned: &[Learned]) -> Chunks {

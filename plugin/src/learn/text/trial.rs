@@ -1,0 +1,129 @@
+//! A step of training, to see what it takes.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use super::imagine::Made;
+use super::lesson::{Class, photo_of};
+use super::pupil::Pupil;
+use super::reference::Reference;
+use super::{Study, step};
+use crate::engine::stable_diffusion::model::Model;
+use crate::engine::stable_diffusion::sampler::Noise;
+use crate::learn::recipe::Course;
+use crate::learn::speed::Measured;
+use crate::learn::train::Step;
+use crate::progress::Progress;
+use crate::{Error, Result};
+
+/// The first step of a small model also warms up: it is done again until this long has passed, and the fastest counts.
+const ENOUGH: Duration = Duration::from_secs(1);
+const MOST: u64 = 5;
+/// How often the system is asked for the memory that the program has.
+const LOOK: Duration = Duration::from_millis(10);
+/// The seed's stream.
+const TRIAL: u64 = u64::MAX - 3;
+
+impl Study<'_> {
+    /// Does the longest step of a course and forgets what was learned by it.
+    ///
+    /// # Errors
+    /// As the step; `Cancelled`.
+    pub(super) fn trial(
+        &self,
+        course: &Course,
+        references: &[Reference],
+        model: &Model,
+        progress: &Progress,
+    ) -> Result<Measured> {
+        let longest = course
+            .lessons
+            .iter()
+            .max_by(|a, b| step(a).total_cmp(&step(b)));
+        let lesson = longest.ok_or_else(|| Error::bug("a course without lessons"))?;
+        let first = references
+            .first()
+            .ok_or_else(|| Error::bug("no picture to learn from"))?;
+        let mut noise = Noise::new(self.seed, TRIAL);
+        // There are no pictures of the class yet, and any one takes as long.
+        let stand_in = Made {
+            latents: first.latents.narrow(0, 0, 1)?,
+            caption: photo_of(self.word),
+        };
+        let class = Class {
+            model,
+            lesson,
+            word: self.word,
+            references,
+            class_pictures: &[stand_in],
+        };
+        let mut pupil = Pupil::new(model, &self.token, self.word, &mut noise)?;
+        let _parts = pupil.begin(lesson, references.len(), model, &mut noise)?;
+        let (fastest, memory) = watched(|| {
+            let began = Instant::now();
+            let mut fastest = Duration::MAX;
+            for number in 0..MOST {
+                progress.check()?;
+                let (at, noise) = (Instant::now(), Noise::new(self.seed, TRIAL));
+                let losses = class.loss(&pupil, &mut Step { number, noise })?;
+                losses.total.backward()?;
+                fastest = fastest.min(at.elapsed());
+                if began.elapsed() >= ENOUGH {
+                    break;
+                }
+            }
+            Ok(fastest)
+        })?;
+        model.take_off();
+        Ok(Measured {
+            pass: fastest.as_secs_f32() / step(lesson),
+            memory,
+        })
+    }
+}
+
+/// What `work` gives, and the most memory that the program had meanwhile, in bytes.
+fn watched<T>(work: impl FnOnce() -> Result<T>) -> Result<(T, Option<u64>)> {
+    let (most, over) = (AtomicU64::new(0), AtomicBool::new(false));
+    let look = || {
+        let now = memory_stats::memory_stats().map_or(0, |now| now.physical_mem as u64);
+        most.fetch_max(now, Ordering::Relaxed);
+    };
+    let made = std::thread::scope(|scope| {
+        let looking = || {
+            while !over.load(Ordering::Relaxed) {
+                look();
+                std::thread::sleep(LOOK);
+            }
+        };
+        // Where there is no thread to be had, the end alone is looked at.
+        let _looking = std::thread::Builder::new().spawn_scoped(scope, looking);
+        let made = work();
+        look();
+        over.store(true, Ordering::Relaxed);
+        made
+    })?;
+    let most = most.into_inner();
+    Ok((made, (most > 0).then_some(most)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_that_is_held_for_a_moment_is_seen() -> Result<()> {
+        const HELD: usize = 256 << 20;
+        let ((), before) = watched(|| Ok(()))?;
+        let ((), most) = watched(|| {
+            let held = std::hint::black_box(vec![1u8; HELD]);
+            std::thread::sleep(10 * LOOK);
+            drop(held);
+            Ok(())
+        })?;
+        if let (Some(before), Some(most)) = (before, most) {
+            assert!(most > before + HELD as u64 / 2, "{before} {most}");
+        }
+        Ok(())
+    }
+}
