@@ -8,7 +8,7 @@
 //! | `delete` | `name`, `version?` (all) | `deleted`: `{name, versions}` |
 //! | `export` | `name`, `version?` (newest), `path`, `overwrite?` (false), `part?` (`lora`, `kohya`, `word` or `a1111`: what a text model learned, for other programs) | `exported`: `{name, version, path, bytes}` |
 //! | `import` | `path`, `name?` (the one in the file) | `imported`: `{name, version}` |
-//! | `attach` | `name`, and at least one of `lora?` and `word?`, files of another program; `token?`, `is?`, `model?` (see [`Foreign`]) | `attached`: `{name, version}` |
+//! | `attach` | `name`, and at least one of `lora?` and `word?`, files of another program; `token?` (the subject's name), `is?` and `model?` (which model they are for) | `attached`: `{name, version}` |
 //! | `verify` | `name?` (all) | `verified`: a [`Report`](super::Report) |
 //! | `rebuild-index` | | `rebuilt`: `{subjects, versions, moved_aside}` |
 //! | `revoke` | `name`, `version?` (all), `reason?` | `revoked`: `{name, version}` |
