@@ -191,6 +191,10 @@ fn subjects_learned_apart_are_posed_together() {
     let log = ask(&engine, &json!({"command": "log", "name": "other"})).unwrap();
     let used = log["log"].as_array().unwrap().iter();
     assert_eq!(used.filter(|row| row["action"] == "repose").count(), 3);
+    // Both change keys and values of the text alone now: they are merged, each for its own words.
+    learn(&engine, &toy, quick("custom-diffusion")).unwrap();
+    assert_ne!(with(" beside a cat <subject:other>"), with(" beside a cat"));
+
     let error = refused(" <subject:other>");
     assert!(error.message.contains("no words for it"), "{error}");
     let error = refused(" beside a cat <subject:nobody>");

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::model::{Model, device};
+use super::merge::shares;
+use super::model::{Model, Worn, device};
 use super::text::{LoraUse, NewWords, Prompt};
 use super::vae::Taesd;
 use super::weights::Options;
@@ -80,10 +81,9 @@ impl Cache {
         for prompt in prompts {
             for used in Prompt::parse(prompt)?.loras {
                 let file = self.models.resolve(Kind::Lora, &used.name)?;
-                loras.push((Lora::open(&file)?, used));
+                loras.push(Worn::new(Lora::open(&file)?, used));
             }
         }
-        model.put_on(&loras)?;
         let widths = model.text_widths();
         let mut words = self.words(prompts, &widths)?;
         for Taught { part, .. } in taught.iter().filter(|one| !one.part.word.is_empty()) {
@@ -91,6 +91,8 @@ impl Cache {
             let word = Embedding::parse(path, part.word.clone())?;
             words.add(&part.facts.token, &word.for_encoders(&widths)?);
         }
+        share(&mut loras, taught, &model, &words)?;
+        model.put_on(&loras)?;
         model.learn_words(words);
         Ok(&self.loaded.insert((path, model)).1)
     }
@@ -153,11 +155,37 @@ fn put(words: &mut NewWords, embedding: &Embedding, widths: &[usize]) -> Result<
     Ok(())
 }
 
+/// Where several subjects change what the U-Net's attentions make of the text, and nothing else, each change is made to keep to
+/// its own subject's words.
+fn share(loras: &mut [Worn], taught: &[Taught<'_>], model: &Model, words: &NewWords) -> Result<()> {
+    // The first are the subjects', in order; those without a LoRA have none here.
+    let brings = taught.iter().filter(|one| !one.part.lora.is_empty());
+    let own = loras.iter_mut().zip(brings);
+    let sharing = own.filter(|(worn, one)| !one.part.word.is_empty() && reads_text(&worn.lora));
+    let (mut sharing, facts): (Vec<_>, Vec<_>) =
+        sharing.map(|(worn, one)| (worn, &one.part.facts)).unzip();
+    if sharing.len() < 2 {
+        return Ok(());
+    }
+    model.take_off();
+    let shares = shares(model, words, &facts)?;
+    for (worn, share) in sharing.iter_mut().zip(shares) {
+        worn.share = Some(share);
+    }
+    Ok(())
+}
+
+/// Whether a LoRA changes only keys and values that are made of the text.
+fn reads_text(lora: &Lora) -> bool {
+    let mut modules = lora.modules();
+    modules.all(|name| name.contains("attn2") && (name.ends_with("to_k") || name.ends_with("to_v")))
+}
+
 /// The changes of projections that a subject brings.
 ///
 /// # Errors
 /// `Refused` if it was learned with other weights, unless these are of the same generation and the user named it.
-fn learned(taught: &Taught<'_>, model: &Model) -> Result<Option<(Lora, LoraUse)>> {
+fn learned(taught: &Taught<'_>, model: &Model) -> Result<Option<Worn>> {
     let (facts, here) = (&taught.part.facts, model.reference());
     let related = facts.family == model.family().word();
     // What another program learned does not say which weights it is of; its shapes tell the generation.
@@ -179,5 +207,5 @@ fn learned(taught: &Taught<'_>, model: &Model) -> Result<Option<(Lora, LoraUse)>
         return Ok(None);
     }
     let store = Store::parse(Path::new(&facts.token), Arc::new(taught.part.lora.clone()))?;
-    Ok(Some((Lora::of(store)?, taught.used.clone())))
+    Ok(Some(Worn::new(Lora::of(store)?, taught.used.clone())))
 }

@@ -7,6 +7,7 @@ mod cache;
 pub mod clip;
 pub mod config;
 pub mod frame;
+mod merge;
 pub mod model;
 pub mod nn;
 mod pace;

@@ -38,6 +38,28 @@ pub struct Model {
     learned: NewWords,
 }
 
+/// A LoRA as it is put on a model.
+#[derive(Debug, Clone)]
+pub struct Worn {
+    /// The file.
+    pub lora: Lora,
+    /// At which weights.
+    pub used: LoraUse,
+    /// What its matrices A are multiplied by first, `[inputs, inputs]`, where it shares projections with others.
+    pub share: Option<Tensor>,
+}
+
+impl Worn {
+    /// As it is.
+    pub fn new(lora: Lora, used: LoraUse) -> Self {
+        Self {
+            lora,
+            used,
+            share: None,
+        }
+    }
+}
+
 /// Words, encoded for the U-Net.
 #[derive(Debug, Clone)]
 pub struct Text {
@@ -47,6 +69,26 @@ pub struct Text {
 }
 
 impl Text {
+    /// What the text encoders make of the words at these places, `[places, width]`.
+    ///
+    /// # Errors
+    /// If memory runs out.
+    pub fn at(&self, places: &[usize]) -> Result<Tensor> {
+        let context = self.conditioning.context.squeeze(0)?;
+        let places: Vec<u32> = places.iter().map(|at| *at as u32).collect();
+        let places = Tensor::new(places, context.device())?;
+        Ok(context.index_select(&places, 0)?)
+    }
+
+    /// The same of all its words.
+    ///
+    /// # Errors
+    /// As [`at`](Self::at).
+    pub fn told(&self) -> Result<Tensor> {
+        let places: Vec<usize> = self.conditioning.chunks.places_of_prompt().collect();
+        self.at(&places)
+    }
+
     /// The same, through which no gradients go.
     pub fn detached(mut self) -> Self {
         self.conditioning.context = self.conditioning.context.detach();
@@ -424,7 +466,7 @@ impl Model {
     ///
     /// # Errors
     /// `Files` if one was made for another kind of model; then none is on.
-    pub fn put_on(&self, loras: &[(Lora, LoraUse)]) -> Result<Vec<String>> {
+    pub fn put_on(&self, loras: &[Worn]) -> Result<Vec<String>> {
         let text: Vec<Weights> = self.text.iter().map(|(e, _)| e.weights().clone()).collect();
         let networks = Networks {
             unet: self.unet.weights(),
@@ -433,8 +475,14 @@ impl Model {
         };
         self.take_off();
         let mut changes = Vec::new();
-        for (lora, used) in loras {
-            changes.push((lora.changes(&networks)?, used));
+        for worn in loras {
+            let mut found = worn.lora.changes(&networks)?;
+            if let Some(share) = &worn.share {
+                for change in &mut found.changes {
+                    change.adapter.down = change.adapter.down.matmul(share)?;
+                }
+            }
+            changes.push((found, &worn.used));
         }
         let mut unmatched = Vec::new();
         for (mut found, used) in changes {

@@ -11,7 +11,7 @@ use super::pupil::Pupil;
 use super::reference::Reference;
 use super::{Picture, Study};
 use crate::canvas::Grid;
-use crate::engine::stable_diffusion::model::Model;
+use crate::engine::stable_diffusion::model::{Model, Worn};
 use crate::engine::stable_diffusion::sampler::Noise;
 use crate::engine::stable_diffusion::text::{LoraUse, NewWords};
 use crate::engine::stable_diffusion::unet::Controls;
@@ -99,7 +99,7 @@ fn put_on(model: &Model, part: &TextPart) -> Result<NewWords> {
             text_encoder: 1.0,
             unet: 1.0,
         };
-        loras.push((Lora::of(store)?, used));
+        loras.push(Worn::new(Lora::of(store)?, used));
     }
     assert!(model.put_on(&loras)?.is_empty());
     Ok(words)
