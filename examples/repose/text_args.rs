@@ -9,7 +9,7 @@ use repose_host::{TextOptions, Training};
 pub struct TrainingArgs {
     /// How: textual-inversion (a word alone), dreambooth-lora, custom-diffusion, single-insert, detex, lipe or dream-tuner;
     /// lipe wants a --caption that says what the subject does; a part is left out as in single-insert-no-background
-    /// [default with --model: single-insert]
+    /// [default with --model: custom-diffusion]
     #[arg(long, value_name = "RECIPE")]
     pub recipe: Option<String>,
     /// The text model, as for `repose pose`; re-poses need the same one [default: the only one there is]

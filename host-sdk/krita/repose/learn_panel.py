@@ -7,8 +7,8 @@ from .qt import QCheckBox, QComboBox, QFormLayout, QLabel, QLineEdit, QPushButto
 from .words import _
 
 # The contract's names for recipes, and what their papers call them; without one, the embedded engine alone learns.
-_RECIPES = (("single-insert", "SingleInsert"), ("textual-inversion", "Textual Inversion"),
-            ("dreambooth-lora", "DreamBooth LoRA"), ("custom-diffusion", "Custom Diffusion"), ("detex", "DETEX"),
+_RECIPES = (("custom-diffusion", "Custom Diffusion"), ("single-insert", "SingleInsert"),
+            ("textual-inversion", "Textual Inversion"), ("dreambooth-lora", "DreamBooth LoRA"), ("detex", "DETEX"),
             ("lipe", "LIPE"), ("dream-tuner", "DreamTuner"))
 
 
