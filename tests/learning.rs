@@ -201,6 +201,91 @@ fn subjects_learned_apart_are_posed_together() {
     assert!(error.message.contains("nobody"), "{error}");
 }
 
+/// Mean difference of two pictures' bytes.
+fn apart(a: &[u8], b: &[u8]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    let sum: f64 = a
+        .iter()
+        .zip(b)
+        .map(|(a, b)| f64::from(a.abs_diff(*b)))
+        .sum();
+    sum / a.len() as f64
+}
+
+#[test]
+fn pose_and_place_of_a_picture_are_kept_and_lent_to_other_subjects() {
+    let folder = tempfile::tempdir().unwrap();
+    let (engine, other, toy) = (open(folder.path()), toy(2), toy(7));
+    learn(&engine, &toy, quick("detex")).unwrap();
+    let shown = ask(&engine, &json!({"command": "show", "name": "toy"})).unwrap();
+    let facts = &shown["subject"]["versions"][0]["text"];
+    let words = json!(["my-toy-pose-0", "my-toy-place-0"]);
+    assert_eq!(facts["beside"], words);
+
+    let own = |place: &str| {
+        let told = (
+            Scene::toy(7).0,
+            format!("{} in {place} background", toy.1),
+            toy.2,
+        );
+        pixels(&done(&engine, &pose(&told, None)))
+    };
+    // After eight steps a learned word is still near the one that it began as; a name that was not learned is letters.
+    let (learned, began) = (own("my-toy-place-0"), own("background"));
+    let letters = own("my-toy-place-7");
+    assert_ne!(learned, began);
+    assert!(
+        apart(&learned, &began) < 0.5 * apart(&letters, &began),
+        "{} {}",
+        apart(&learned, &began),
+        apart(&letters, &began)
+    );
+
+    let mut request = LearnRequest::new(other.0.picture(), other.0.selection(), "other", "drawn");
+    request.word = Some(other.2);
+    engine.learn(&request).unwrap().wait(|_| ()).unwrap();
+    let lent = |place: &str| {
+        let prompt = format!(
+            "a photo of a {} in {place} background <subject:toy>",
+            other.2
+        );
+        let mut request = ReposeRequest::new(other.0.picture(), Some(other.0.selection()), "other");
+        request.prompt = Some(&prompt);
+        request.text = Some(TextOptions {
+            steps: Some(4),
+            ..TextOptions::default()
+        });
+        let job = engine.repose(&request)?;
+        job.wait(|_| ()).map(|()| pixels(&job))
+    };
+    let borrowed = lent("my-toy-place-0").unwrap();
+    assert_ne!(borrowed, lent("my-toy-pose-0").unwrap());
+    // The word itself is there as well: now the toy shall be seen, too.
+    assert_ne!(borrowed, lent("my-toy my-toy-place-0").unwrap());
+    let error = lent("my-toy-place-7").unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Caller);
+    assert!(error.message.contains("my-toy-place-0"), "{error}");
+
+    // All of it lies in the subject.
+    let path = folder.path().join("toy.repose");
+    let command = json!({"command": "export", "name": "toy", "path": path});
+    ask(&engine, &command).unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let there = open(elsewhere.path());
+    ask(&there, &json!({"command": "import", "path": path})).unwrap();
+    let told = (
+        Scene::toy(7).0,
+        format!("{} in my-toy-place-0 background", toy.1),
+        toy.2,
+    );
+    assert_eq!(pixels(&done(&there, &pose(&told, None))), learned);
+
+    // Other recipes have no such words.
+    learn(&engine, &toy, quick("custom-diffusion")).unwrap();
+    let shown = ask(&engine, &json!({"command": "show", "name": "toy"})).unwrap();
+    assert!(shown["subject"]["versions"][1]["text"]["beside"].is_null());
+}
+
 #[test]
 fn another_model_of_the_generation_poses_where_the_prompt_insists() {
     let folder = tempfile::tempdir().unwrap();

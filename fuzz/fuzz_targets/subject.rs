@@ -60,6 +60,7 @@ fn write_seeds() {
             },
             lora: vec![1, 2, 3],
             word: vec![4],
+            beside: vec![5, 6],
         }),
         ..subject(Depth::U8, Channels::Rgb)
     };

@@ -68,6 +68,7 @@ impl Library {
             },
             lora,
             word,
+            beside: Vec::new(),
         });
         self.save(&subject, &consent)
     }

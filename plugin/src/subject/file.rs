@@ -3,7 +3,8 @@
 //! The safetensors layout is: length of the header (u64), header (JSON: name, type, shape and place of every tensor), data.
 //! Tensors here: `colours` f32 [h, w, 3], `matte` f32 [h, w], `mesh.vertices` f32 [n, 2], `mesh.triangles` u32 [n, 3],
 //! `prior.centres` u32 [n, 2], `raster` u8 [h, w, bytes per pixel], `icc` u8 \[n\] where there is a profile; where a text model
-//! learned the subject too, `text.lora` and `text.word` u8 \[n\], which are safetensors files of their own. What is not a
+//! learned the subject too, `text.lora` and `text.word` u8 \[n\], and
+//! `text.beside` where it is not empty, which are safetensors files of their own. What is not a
 //! tensor stands as JSON in the header's metadata under `repose`. Reading trusts nothing: shapes must agree with each
 //! other and with the file's size before memory is taken, and the caller compares the SHA-256 of every byte read.
 
@@ -36,6 +37,8 @@ const MAX_ICC: usize = 16 << 20;
 /// The tensors of a text part.
 const LORA: &str = "text.lora";
 const WORD: &str = "text.word";
+/// Only where there are such words.
+const BESIDE: &str = "text.beside";
 
 /// What is not a tensor.
 #[derive(Serialize, Deserialize)]
@@ -192,9 +195,12 @@ pub fn write(path: &Path, subject: &Subject) -> Result<Written> {
         ),
         ("icc", Dtype::U8, vec![icc.len()], icc),
     ];
-    if let Some(TextPart { lora, word, .. }) = &subject.text {
-        tensors.push((LORA, Dtype::U8, vec![lora.len()], lora));
-        tensors.push((WORD, Dtype::U8, vec![word.len()], word));
+    if let Some(text) = &subject.text {
+        tensors.push((LORA, Dtype::U8, vec![text.lora.len()], &text.lora));
+        tensors.push((WORD, Dtype::U8, vec![text.word.len()], &text.word));
+        if !text.beside.is_empty() {
+            tensors.push((BESIDE, Dtype::U8, vec![text.beside.len()], &text.beside));
+        }
     }
     let mut offset = 0;
     let infos = tensors
@@ -345,10 +351,11 @@ pub fn parse(path: &Path, from: impl Read, size: u64) -> Result<(Subject, Writte
     let bytes = source.values(w * h * facts.depth.bytes() * facts.channels.count())?;
     let icc = source.values::<u8>(icc)?;
     let text = match (facts.text, text) {
-        (Some(facts), Some([lora, word])) => Some(TextPart {
+        (Some(facts), Some([lora, word, beside])) => Some(TextPart {
             facts,
             lora: source.values(lora)?,
             word: source.values(word)?,
+            beside: source.values(beside)?,
         }),
         _ => None,
     };
@@ -398,7 +405,7 @@ struct Layout {
     centres: usize,
     icc: usize,
     /// Bytes of the text part's files.
-    text: Option<[usize; 2]>,
+    text: Option<[usize; 3]>,
 }
 
 impl Layout {
@@ -435,7 +442,7 @@ impl Layout {
         };
         let [vertices, triangles, centres, icc] =
             ["mesh.vertices", "mesh.triangles", "prior.centres", "icc"].map(rows);
-        let text = facts.text.is_some().then(|| [LORA, WORD].map(rows));
+        let text = facts.text.is_some().then(|| [LORA, WORD, BESIDE].map(rows));
         let pixel = facts.depth.bytes() * facts.channels.count();
         let mut expected: Vec<(&str, Dtype, Vec<usize>)> = vec![
             ("colours", Dtype::F32, vec![h, w, 3]),
@@ -446,9 +453,12 @@ impl Layout {
             ("raster", Dtype::U8, vec![h, w, pixel]),
             ("icc", Dtype::U8, vec![icc]),
         ];
-        if let Some([lora, word]) = text {
+        if let Some([lora, word, beside]) = text {
             expected.push((LORA, Dtype::U8, vec![lora]));
             expected.push((WORD, Dtype::U8, vec![word]));
+            if metadata.info(BESIDE).is_some() {
+                expected.push((BESIDE, Dtype::U8, vec![beside]));
+            }
         }
         if metadata.offset_keys().len() != expected.len() {
             return Err(damaged(path, "it has other tensors than a subject has"));

@@ -61,13 +61,22 @@ fn every_format_comes_back_bit_for_bit() {
 #[test]
 fn what_a_text_model_learned_comes_back() {
     let mut subject = testing::subject("", 4, 4, Depth::U8);
-    for (lora, word) in [(vec![1, 2, 3], vec![4; 9]), (Vec::new(), vec![5])] {
+    for (lora, word, beside) in [
+        (vec![1, 2, 3], vec![4; 9], Vec::new()),
+        (Vec::new(), vec![5], vec![6, 7]),
+    ] {
         let facts = TextFacts {
             recipe: "detex".into(),
             losses: [("subject".to_owned(), 0.25)].into(),
+            beside: vec!["my-toy-pose-0".to_owned()],
             ..TextFacts::default()
         };
-        subject.text = Some(TextPart { facts, lora, word });
+        subject.text = Some(TextPart {
+            facts,
+            lora,
+            word,
+            beside,
+        });
         let bytes = bytes_of(&subject);
         assert_eq!(parsed(&bytes).unwrap().0, subject);
         assert!(parsed(&bytes[..bytes.len() - 1]).is_err());

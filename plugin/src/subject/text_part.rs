@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::words::stands;
+
 /// What a text model learned of a subject, as files that other programs read too.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TextPart {
@@ -13,6 +15,9 @@ pub struct TextPart {
     pub lora: Vec<u8>,
     /// The learned word: safetensors as diffusers' textual inversion writes them. Empty: none.
     pub word: Vec<u8>,
+    /// Learned words for what pictures show beside the subject, [`TextFacts::beside`]: safetensors with a tensor for each word
+    /// and text encoder. Empty: none.
+    pub beside: Vec<u8>,
 }
 
 /// By what and how a text part was learned.
@@ -40,4 +45,34 @@ pub struct TextFacts {
     pub seconds: f32,
     /// Mean of each part of the loss over the last tenth of the steps.
     pub losses: BTreeMap<String, f32>,
+    /// What stands in prompts for learned words that mean the subject's pose or its surroundings in a picture, such as
+    /// `my-toy-pose-0` and `my-toy-place-0`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<String>,
+}
+
+impl TextFacts {
+    /// Whether a prompt has the subject's pose or surroundings without the subject: one of the words beside it, not its own.
+    pub fn lends(&self, prompt: &str) -> bool {
+        !stands(prompt, &self.token) && self.beside.iter().any(|word| stands(prompt, word))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pose_is_lent_where_the_subject_is_not_named() {
+        let facts = TextFacts {
+            token: "my-toy".to_owned(),
+            beside: vec!["my-toy-pose-0".to_owned(), "my-toy-place-1".to_owned()],
+            ..TextFacts::default()
+        };
+        assert!(facts.lends("a cat with my-toy-pose-0 pose"));
+        assert!(facts.lends("a cat in My-Toy-place-1 background"));
+        assert!(!facts.lends("a my-toy cat with my-toy-pose-0 pose"));
+        assert!(!facts.lends("a cat in my-toy-place-10 background"));
+        assert!(!facts.lends("a cat"));
+    }
 }

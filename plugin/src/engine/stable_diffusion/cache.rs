@@ -91,6 +91,9 @@ impl Cache {
             let word = Embedding::parse(path, part.word.clone())?;
             words.add(&part.facts.token, &word.for_encoders(&widths)?);
         }
+        for Taught { part, .. } in taught.iter().filter(|one| !one.part.beside.is_empty()) {
+            words.add_bytes(Path::new(&part.facts.token), part.beside.clone(), &widths)?;
+        }
         share(&mut loras, taught, &model, &words)?;
         model.put_on(&loras)?;
         model.learn_words(words);

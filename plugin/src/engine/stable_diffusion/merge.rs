@@ -47,6 +47,7 @@ const TOLD: [&str; 4] = [
     "a painting of the {} on a table",
     "two people and a {}",
 ];
+const BESIDE: &str = "a photo of a thing with {}";
 /// The multiple of the identity, as a share of G's mean diagonal.
 const DAMPING: f64 = 1e-3;
 
@@ -68,6 +69,12 @@ pub fn shares(model: &Model, words: &NewWords, subjects: &[&TextFacts]) -> Resul
         for told in TOLD {
             let text = model.text(&told.replace("{}", &phrase), words)?;
             let places = model.find(&text, &phrase, words)?;
+            rows.push(text.at(&places)?);
+        }
+        // What its pictures show beside it was learned with the same changes.
+        for word in &facts.beside {
+            let text = model.text(&BESIDE.replace("{}", word), words)?;
+            let places = model.find(&text, word, words)?;
             rows.push(text.at(&places)?);
         }
         matrix(&rows)

@@ -6,6 +6,7 @@ use std::path::Path;
 use candle_core::{DType, Device, Tensor};
 
 use super::clip::TextEncoder;
+use super::config::ClipConfig;
 use super::pace::Pace;
 use super::sampler::Schedule;
 use super::text::{Conditioning, LoraUse, NewWords, Pad, Prompt, Stage, Tokenizer, time_ids};
@@ -452,6 +453,15 @@ impl Model {
     pub fn text_widths(&self) -> Vec<usize> {
         let widths = self.text.iter().map(|(e, _)| e.config().hidden_size);
         widths.collect()
+    }
+
+    /// How its first text encoder is built.
+    ///
+    /// # Errors
+    /// `Bug` if it has none.
+    pub fn text_config(&self) -> Result<&ClipConfig> {
+        let first = self.text.first().map(|(encoder, _)| encoder.config());
+        first.ok_or_else(|| Error::bug("a model without a text encoder"))
     }
 
     /// The networks that can be adapted: the U-Net and each text encoder.

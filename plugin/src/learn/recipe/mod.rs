@@ -30,7 +30,7 @@ pub enum Recipe {
     CustomDiffusion,
     /// A word, then small changes, the model held to what it was without the subject.
     SingleInsert,
-    /// A word beside words for each picture's pose and place, which are thrown away.
+    /// A word beside words for each picture's pose and place, which poses leave out or take up.
     Detex,
     /// Small changes, the class held by pictures of it in many poses.
     Lipe,
@@ -153,11 +153,19 @@ pub struct Lesson {
     pub batch: usize,
     /// Learning rate of the word's vector; `None`: it stays.
     pub word: Option<f64>,
-    /// Learning rate of words for each picture's pose and place, which take what is not the subject and are thrown away;
-    /// `None`: there are none, and captions say what pictures show.
+    /// Learning rate of an image encoder that gives the word's vector, which then is not learned itself; `None`: there is
+    /// none.
+    pub encoder: Option<f64>,
+    /// Learning rate of words for each picture's pose and place, which take what is not the subject; `None`: there are none,
+    /// and captions say what pictures show.
     pub sinks: Option<f64>,
+    /// Learning rate of mappers that make those words from the pictures, which then are not learned themselves; `None`:
+    /// there are none.
+    pub mappers: Option<f64>,
     /// What is seen of a picture.
     pub shown: Shown,
+    /// As what else it is seen.
+    pub augment: Augment,
     /// What is put on the networks.
     pub adapters: Option<Adapters>,
     /// How much errors count at each noise level.
@@ -180,8 +188,11 @@ impl Default for Lesson {
             steps: 400,
             batch: 1,
             word: None,
+            encoder: None,
             sinks: None,
+            mappers: None,
             shown: Shown::Whole,
+            augment: Augment::Nothing,
             adapters: None,
             weighting: Weighting::Plain,
             background: Background::Learned,
@@ -201,6 +212,17 @@ pub enum Shown {
     Alone,
     /// The one and the other in turn.
     InTurn,
+}
+
+/// Other views of a picture that a step may see, with the caption for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Augment {
+    /// None.
+    Nothing,
+    /// Its mirror image, as often as itself.
+    Mirrored,
+    /// The same, each also from farther away and nearer (the code of Custom Diffusion's authors, arXiv 2212.04488).
+    Resized,
 }
 
 /// Small changes of projections.

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use super::{Background, ClassOf, Course, Lesson, Recipe};
+use super::{Augment, Background, ClassOf, Course, Lesson, Recipe};
 use crate::learn::train::Weighting;
 use crate::{Error, Result};
 
@@ -35,13 +35,19 @@ pub enum Part {
     Likeness,
     /// Words for each picture's pose and place: DETEX's \[P\] and \[B\].
     Sinks,
+    /// What makes these words from the pictures: DETEX's attribute mappers. They are vectors of their own.
+    Mappers,
+    /// What makes the word from the picture: SingleInsert's image encoder. It is a vector of its own.
+    Encoder,
     /// What draws attention to the mask.
     Attention,
+    /// Mirror images and other sizes.
+    Augmentation,
 }
 
 impl Part {
     /// All.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::Background,
         Self::ClassWords,
         Self::Limit,
@@ -49,7 +55,10 @@ impl Part {
         Self::Actions,
         Self::Likeness,
         Self::Sinks,
+        Self::Mappers,
+        Self::Encoder,
         Self::Attention,
+        Self::Augmentation,
     ];
 
     /// What users call it.
@@ -62,7 +71,10 @@ impl Part {
             Self::Actions => "actions",
             Self::Likeness => "likeness",
             Self::Sinks => "sinks",
+            Self::Mappers => "mappers",
+            Self::Encoder => "encoder",
             Self::Attention => "attention",
+            Self::Augmentation => "augmentation",
         }
     }
 
@@ -95,8 +107,11 @@ impl Part {
             }
             (Self::ClassWords, ..) => lesson.class_words = 0.0,
             (Self::ClassPictures, ..) => lesson.class_pictures = 0.0,
-            (Self::Sinks, ..) => lesson.sinks = None,
+            (Self::Sinks, ..) => (lesson.sinks, lesson.mappers) = (None, None),
+            (Self::Mappers, ..) => lesson.mappers = None,
+            (Self::Encoder, ..) => lesson.encoder = None,
             (Self::Attention, ..) => lesson.attention = 0.0,
+            (Self::Augmentation, ..) => lesson.augment = Augment::Nothing,
             _ => (),
         }
     }
@@ -186,7 +201,7 @@ mod tests {
         let wrong = "single-insert-no-background-no-sinks".parse::<Variant>();
         let said = wrong.err().map(|e| e.to_string()).unwrap_or_default();
         assert!(
-            said.contains("\"sinks\"") && said.contains("class-words, limit"),
+            said.contains("\"sinks\"") && said.contains("class-words, limit, encoder"),
             "{said}"
         );
         assert!("single-insert-no-".parse::<Variant>().is_err());

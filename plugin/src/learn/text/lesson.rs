@@ -5,6 +5,7 @@ use candle_core::{DType, Tensor};
 use super::imagine::Made;
 use super::pupil::Pupil;
 use super::reference::Reference;
+use super::view::View;
 use crate::canvas::Mask;
 use crate::engine::stable_diffusion::frame::scale_mask;
 use crate::engine::stable_diffusion::model::{Model, Text};
@@ -59,16 +60,14 @@ impl Class<'_> {
             Shown::Alone => true,
             Shown::InTurn => step.number % 2 == 1,
         };
-        let picture = if alone {
-            &reference.alone
-        } else {
-            &reference.latents
-        };
-        let samples = self.noised(picture, lesson.batch, lesson.weighting, draw)?;
+        let view = View::draw(lesson.augment, draw);
+        let picture = reference.seen(view, alone, self.model)?;
+        let samples = self.noised(&picture.latents, lesson.batch, lesson.weighting, draw)?;
         let caption = match &reference.caption {
             Some(caption) if !alone && lesson.sinks.is_none() => caption.clone(),
             _ => self.plain(),
         };
+        let caption = view.told(&caption);
         let mut told = marked(&caption, self.word, &pupil.token);
         let (subject, place) = (
             format!("{} {}", pupil.token, self.word),
@@ -89,15 +88,19 @@ impl Class<'_> {
             _ => None,
         };
         pupil.on();
-        let words = pupil.words();
+        let words = pupil.words(Some(number))?;
         let text = self.model.text(&told, &words)?;
         let (made, seen) = self.predict(&samples, &text, lesson.attention > 0.0)?;
 
         let error = samples.error(&made, &samples.target)?;
         let mut summands = Vec::new();
-        let mut total = match lesson.background {
-            Background::Learned => error.mean_all()?,
-            _ => masked(&error, &reference.mask)?,
+        let mut total = match (lesson.background, &picture.part) {
+            (Background::Learned, None) => error.mean_all()?,
+            // As large as that of a whole picture, as in the code of Custom Diffusion's authors.
+            (Background::Learned, Some(part)) => {
+                masked(&error, part)?.broadcast_div(&part.mean_all()?)?
+            }
+            _ => masked(&error, &picture.mask)?,
         };
         summands.push(("subject", total.clone()));
         let mut add = |name, loss: Tensor, weight: f64| -> Result<()> {
@@ -106,7 +109,11 @@ impl Class<'_> {
             Ok(())
         };
         if let (Background::AsBefore(weight), Some(before)) = (lesson.background, &before) {
-            let outside = reference.mask.affine(-1.0, 1.0)?;
+            let all = match &picture.part {
+                Some(part) => part.clone(),
+                None => picture.mask.ones_like()?,
+            };
+            let outside = (all - &picture.mask)?.relu()?;
             let off = masked(&samples.error(&made, before)?, &outside)?;
             add("background", off, weight)?;
         }
@@ -118,10 +125,10 @@ impl Class<'_> {
         }
         if lesson.attention > 0.0 {
             let at = self.model.find(&text, &subject, &words)?;
-            let mut off = pointing(&seen, &at, &reference.matte)?;
+            let mut off = pointing(&seen, &at, &picture.matte)?;
             if sunk {
                 let at = self.model.find(&text, &place, &words)?;
-                let around = reference.matte.map(|v| 1.0 - v);
+                let around = picture.matte.map(|v| 1.0 - v);
                 off = (off + pointing(&seen, &at, &around)?)?;
             }
             add("attention", off, lesson.attention)?;

@@ -1,13 +1,16 @@
 //! Learning a subject for a text model: pictures become latents, a recipe's lessons are gone through, and what was learned
 //! becomes files.
 
+mod encoder;
 mod imagine;
 mod lesson;
+mod mappers;
 mod pupil;
 mod reference;
 #[cfg(test)]
 mod tests;
 mod trial;
+mod view;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -28,6 +31,7 @@ use lesson::{Class, photo_of};
 use pupil::Pupil;
 pub use reference::Picture;
 use reference::Reference;
+use view::View;
 
 /// Steps of the sampler for pictures of the class, and for previews, which are looked at once.
 const CLASS_STEPS: usize = 25;
@@ -50,12 +54,16 @@ const ACTIONS: [&str; 12] = [
 
 /// Passes that a step of training takes the time of, for each sample of it: one forward, and two for the gradients.
 const TRAINED: f32 = 3.0;
+/// Passes that the encoding of a picture takes the time of, at most.
+const ENCODED: f32 = 2.0;
 /// Passes of a guided step of the sampler, and of one that looks at another picture as well.
 const GUIDED: f32 = 2.0;
 const LOOKALIKE: f32 = 3.0;
 /// A picture of what was learned so far is shown at most so many times in a lesson, and takes at most this share of it.
 const PREVIEWS: u64 = 4;
 const SHOWING: f32 = 0.05;
+/// The gradients of all that is learned together are made no longer than this.
+const CLIP: f64 = 1.0;
 /// How often the state is written that an interrupted training goes on from.
 const KEEP: Duration = Duration::from_secs(60);
 /// After which it is removed.
@@ -109,7 +117,9 @@ impl Study<'_> {
         progress.stage("encoding")?;
         let references: Vec<Reference> = pictures
             .iter()
-            .map(|picture| Reference::new(picture, model, progress))
+            .zip(0..)
+            // Each has other places and sizes in its views.
+            .map(|(picture, n)| Reference::new(picture, model, progress, self.seed.wrapping_add(n)))
             .collect::<Result<_>>()?;
         model.take_off();
         progress.stage("measuring")?;
@@ -148,9 +158,11 @@ impl Study<'_> {
                 seed: self.seed,
                 seconds: began.elapsed().as_secs_f32(),
                 losses,
+                beside: pupil.beside(),
             },
             lora: pupil.lora()?,
             word: pupil.word()?,
+            beside: pupil.words_beside()?,
         })
     }
 
@@ -177,7 +189,7 @@ impl Study<'_> {
                 ClassOf::Actions => (format!("{plain} {}", ACTIONS[number % ACTIONS.len()]), None),
                 ClassOf::Lookalikes => {
                     let like = Like {
-                        latents: &references[number % references.len()].alone,
+                        latents: &references[number % references.len()].alone.latents,
                         text: &thing,
                     };
                     (plain.clone(), Some(like))
@@ -207,10 +219,10 @@ impl Study<'_> {
         meter: &mut Meter<'_>,
     ) -> Result<BTreeMap<String, f32>> {
         let (model, lesson, progress) = (class.model, class.lesson, meter.progress);
-        let mut parts = pupil.begin(lesson, class.references.len(), model, noise)?;
+        let mut parts = pupil.begin(lesson, class.references, model, noise)?;
         let plan = Plan {
             steps: lesson.steps,
-            clip: 1.0,
+            clip: CLIP,
             average: None,
             // The same numbers in two lessons would be the same noise.
             seed: self.seed.wrapping_add(index as u64),
@@ -253,7 +265,8 @@ impl Study<'_> {
                 Ok(())
             },
         )?;
-        pupil.end();
+        pupil.end()?;
+        meter.add(encoded(lesson))?;
         if every.is_some() {
             self.show(model, pupil, meter)?;
         }
@@ -266,7 +279,7 @@ impl Study<'_> {
     fn show(&self, model: &Model, pupil: &Pupil, meter: &mut Meter<'_>) -> Result<()> {
         model.take_off();
         pupil.on_still();
-        let words = pupil.words();
+        let words = pupil.words(None)?;
         let text = photo_of(&format!("{} {}", self.token, self.word));
         let wish = Wish {
             text: &model.text(&text, &words)?.detached(),
@@ -308,7 +321,7 @@ impl Study<'_> {
 pub fn passes(course: &Course) -> f32 {
     let taught = course.lessons.iter().map(|l| {
         let previews = previews(l) as f32 * GUIDED * PREVIEW_STEPS as f32;
-        l.steps as f32 * step(l) + previews
+        l.steps as f32 * step(l) + encoded(l) + previews
     });
     let class = (course.class_pictures * CLASS_STEPS) as f32 * sampled(course.class_of);
     (taught.sum::<f32>() + class).max(1.0)
@@ -328,6 +341,11 @@ fn step(lesson: &Lesson) -> f32 {
         passes += TRAINED;
     }
     passes
+}
+
+/// How long it takes to encode the other views of a picture that a lesson looks at, in the same passes.
+fn encoded(lesson: &Lesson) -> f32 {
+    View::others(lesson.augment) as f32 * ENCODED
 }
 
 /// How long a step of the sampler takes for a picture of the class, in the same passes.

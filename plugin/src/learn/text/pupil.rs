@@ -2,6 +2,9 @@
 
 use candle_core::{DType, Device, Tensor};
 
+use super::encoder::ImageEncoder;
+use super::mappers::{Attribute, Mappers};
+use super::reference::Reference;
 use crate::engine::stable_diffusion::model::Model;
 use crate::engine::stable_diffusion::nn::{Adapter, Slot, put};
 use crate::engine::stable_diffusion::sampler::Noise;
@@ -22,8 +25,14 @@ pub struct Pupil {
     pub token: String,
     /// Its vectors, `[1, width]` for each text encoder.
     word: Vec<Tensor>,
-    /// Words that are thrown away, in the same form.
+    /// What makes them of pictures, and the pictures as it takes them, in a lesson where they are not learned themselves.
+    encoder: Option<ImageEncoder>,
+    patches: Vec<Tensor>,
+    /// Words for pictures' poses and places, in the same form.
     sinks: Vec<(String, Vec<Tensor>)>,
+    /// The same of those.
+    mappers: Option<Mappers>,
+    features: Vec<Tensor>,
     adapters: Vec<Placed>,
 }
 
@@ -48,49 +57,49 @@ impl Pupil {
         Ok(Self {
             token: token.to_owned(),
             word: vectors,
+            encoder: None,
+            patches: Vec::new(),
             sinks: Vec::new(),
+            mappers: None,
+            features: Vec::new(),
             adapters: Vec::new(),
         })
     }
 
     /// What stands in prompts for the pose of the picture of this number …
     pub fn pose(&self, picture: usize) -> String {
-        format!("{}-pose-{picture}", self.token)
+        self.sink(Attribute::Pose, picture)
     }
 
     /// … and for what is around the subject there.
     pub fn place(&self, picture: usize) -> String {
-        format!("{}-place-{picture}", self.token)
+        self.sink(Attribute::Place, picture)
     }
 
-    /// What a lesson over so many pictures moves. What is returned here is learned by its steps; all else stays as it is.
+    fn sink(&self, attribute: Attribute, picture: usize) -> String {
+        format!("{}-{}-{picture}", self.token, attribute.name())
+    }
+
+    /// What a lesson over these pictures moves. What is returned here is learned by its steps; all else stays as it is.
     ///
     /// # Errors
     /// `Refused` if the model has no such projections.
     pub fn begin(
         &mut self,
         lesson: &Lesson,
-        pictures: usize,
+        pictures: &[Reference],
         model: &Model,
         noise: &mut Noise,
     ) -> Result<Parts> {
         let mut parts = Parts::default();
-        if let Some(rate) = lesson.sinks {
-            for picture in 0..pictures {
-                for (name, like) in [
-                    (self.pose(picture), "pose"),
-                    (self.place(picture), "background"),
-                ] {
-                    let mut vectors = model.vectors_of(like)?;
-                    for (index, vector) in vectors.iter_mut().enumerate() {
-                        let optimiser = AdamW::new(rate).without_decay();
-                        *vector = parts.add(&format!("{name}.{index}"), vector, optimiser)?;
-                    }
-                    self.sinks.push((name, vectors));
-                }
-            }
+        self.begin_sinks(lesson, pictures, model, (&mut parts, noise))?;
+        if let Some(rate) = lesson.encoder {
+            self.begin_encoder(rate, pictures, model, (&mut parts, noise))?;
+        } else {
+            // What an earlier lesson's encoder gave stays.
+            self.encoder = None;
         }
-        if let Some(rate) = lesson.word {
+        if let (Some(rate), None) = (lesson.word, &self.encoder) {
             for (index, vector) in self.word.iter_mut().enumerate() {
                 let optimiser = AdamW::new(rate).without_decay();
                 *vector = parts.add(&format!("word.{index}"), vector, optimiser)?;
@@ -121,25 +130,151 @@ impl Pupil {
         Ok(parts)
     }
 
-    /// The lesson is over: what was learned is no longer moved.
-    pub fn end(&mut self) {
+    /// The word comes from an image encoder, which an earlier lesson may have taught already.
+    fn begin_encoder(
+        &mut self,
+        rate: f64,
+        pictures: &[Reference],
+        model: &Model,
+        (parts, noise): (&mut Parts, &mut Noise),
+    ) -> Result<()> {
+        let device = model.device();
+        let encoder = match &mut self.encoder {
+            Some(encoder) => encoder,
+            none => {
+                let new = ImageEncoder::new(model.text_config()?, &self.word, device, noise)?;
+                none.insert(new)
+            }
+        };
+        encoder.begin(rate, parts)?;
+        let seen = pictures
+            .iter()
+            .map(|p| ImageEncoder::patches(&p.image, device));
+        self.patches = seen.collect::<Result<_>>()?;
+        Ok(())
+    }
+
+    /// There are words for poses and places, from mappers or as vectors of their own.
+    fn begin_sinks(
+        &mut self,
+        lesson: &Lesson,
+        pictures: &[Reference],
+        model: &Model,
+        (parts, noise): (&mut Parts, &mut Noise),
+    ) -> Result<()> {
+        let Some(rate) = lesson.sinks else {
+            return Ok(());
+        };
+        let features = pictures.iter().map(|p| Mappers::features(&p.whole.latents));
+        self.features = features.collect::<Result<_>>()?;
+        if let (Some(rate), Some(first)) = (lesson.mappers, self.features.first()) {
+            let mut mappers = match self.mappers.take() {
+                Some(mappers) => mappers,
+                None => Mappers::new(model, first, noise)?,
+            };
+            mappers.begin(rate, parts)?;
+            self.mappers = Some(mappers);
+            return Ok(());
+        }
         self.sinks.clear();
-        for vector in &mut self.word {
-            *vector = vector.detach();
+        for picture in 0..pictures.len() {
+            for attribute in Attribute::ALL {
+                let name = self.sink(attribute, picture);
+                let mut vectors = model.vectors_of(attribute.like())?;
+                for (index, vector) in vectors.iter_mut().enumerate() {
+                    let optimiser = AdamW::new(rate).without_decay();
+                    *vector = parts.add(&format!("{name}.{index}"), vector, optimiser)?;
+                }
+                self.sinks.push((name, vectors));
+            }
+        }
+        Ok(())
+    }
+
+    /// The lesson is over: what was learned is no longer moved.
+    ///
+    /// # Errors
+    /// As the networks that give words.
+    pub fn end(&mut self) -> Result<()> {
+        self.word = still_words(&self.own(None)?);
+        if let Some(encoder) = &mut self.encoder {
+            encoder.end();
+        }
+        if self.mappers.is_some() {
+            self.sinks.clear();
+            for picture in 0..self.features.len() {
+                let words = self.mapped(picture)?;
+                self.sinks.extend(words);
+            }
+        }
+        if let Some(mappers) = &mut self.mappers {
+            mappers.end();
+        }
+        for (_, vectors) in &mut self.sinks {
+            *vectors = still_words(vectors);
         }
         for placed in &mut self.adapters {
             placed.adapter = still(&placed.adapter);
         }
+        Ok(())
     }
 
-    /// The learned word, for the model's text encoders.
-    pub fn words(&self) -> NewWords {
+    /// The learned words, for the model's text encoders: as a picture gives them, or, with `None`, as they are kept.
+    ///
+    /// # Errors
+    /// As the networks that give them.
+    pub fn words(&self, picture: Option<usize>) -> Result<NewWords> {
         let mut words = NewWords::default();
-        words.add(&self.token, &self.word);
-        for (name, vectors) in &self.sinks {
-            words.add(name, vectors);
+        words.add(&self.token, &self.own(picture)?);
+        match (&self.mappers, picture) {
+            (Some(_), Some(picture)) => {
+                for (name, vectors) in self.mapped(picture)? {
+                    words.add(&name, &vectors);
+                }
+            }
+            _ => {
+                for (name, vectors) in &self.sinks {
+                    words.add(name, vectors);
+                }
+            }
         }
-        words
+        Ok(words)
+    }
+
+    /// The subject's word: as the encoder makes it of a picture, or the mean of what it makes of all.
+    fn own(&self, picture: Option<usize>) -> Result<Vec<Tensor>> {
+        let Some(encoder) = &self.encoder else {
+            return Ok(self.word.clone());
+        };
+        if let Some(patches) = picture.and_then(|picture| self.patches.get(picture)) {
+            return encoder.forward(patches);
+        }
+        let mut sum: Option<Vec<Tensor>> = None;
+        for patches in &self.patches {
+            let word = still_words(&encoder.forward(patches)?);
+            sum = Some(match sum {
+                Some(sum) => {
+                    let added = sum.iter().zip(&word).map(|(a, b)| Ok((a + b)?));
+                    added.collect::<Result<_>>()?
+                }
+                None => word,
+            });
+        }
+        let sum = sum.ok_or_else(|| Error::bug("an image encoder without pictures"))?;
+        let count = self.patches.len() as f64;
+        sum.iter().map(|sum| Ok((sum / count)?)).collect()
+    }
+
+    /// What the mappers make of a picture.
+    fn mapped(&self, picture: usize) -> Result<Vec<(String, Vec<Tensor>)>> {
+        let (Some(mappers), Some(features)) = (&self.mappers, self.features.get(picture)) else {
+            return Err(Error::bug("no mappers for a picture"));
+        };
+        let word = |attribute| {
+            let vectors = mappers.forward(attribute, features)?;
+            Ok((self.sink(attribute, picture), vectors))
+        };
+        Attribute::ALL.into_iter().map(word).collect()
     }
 
     /// Puts the changes on the model, for passes that gradients go through.
@@ -194,6 +329,23 @@ impl Pupil {
         };
         file(tensors)
     }
+
+    /// What stands in prompts for the words of pictures' poses and places.
+    pub fn beside(&self) -> Vec<String> {
+        self.sinks.iter().map(|(name, _)| name.clone()).collect()
+    }
+
+    /// These words as a file, see [`NewWords::to_bytes`]; empty if there are none.
+    ///
+    /// # Errors
+    /// If memory runs out.
+    pub fn words_beside(&self) -> Result<Vec<u8>> {
+        let mut words = NewWords::default();
+        for (name, vectors) in &self.sinks {
+            words.add(name, vectors);
+        }
+        words.to_bytes()
+    }
 }
 
 /// The projections of a kind: network, module, slot, and shape of the weight.
@@ -234,6 +386,11 @@ fn fresh(
         up: Tensor::zeros((outputs, rank), DType::F32, device)?,
         scale: 1.0,
     })
+}
+
+/// The same vectors, through which no gradients go.
+fn still_words(vectors: &[Tensor]) -> Vec<Tensor> {
+    vectors.iter().map(Tensor::detach).collect()
 }
 
 /// The same change, through which no gradients go.

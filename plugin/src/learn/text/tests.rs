@@ -61,7 +61,7 @@ fn study(recipe: Recipe, steps: u64) -> Study<'static> {
 
 /// The error of the noise that the model finds in a picture under words, over many levels.
 fn error(model: &Model, words: &NewWords, caption: &str) -> Result<f32> {
-    let reference = Reference::new(&picture(), model, &Progress::new())?;
+    let reference = Reference::new(&picture(), model, &Progress::new(), 0)?;
     let lesson = Lesson {
         batch: 24,
         ..Lesson::default()
@@ -74,7 +74,7 @@ fn error(model: &Model, words: &NewWords, caption: &str) -> Result<f32> {
         class_pictures: &[],
     };
     let samples = class.noised(
-        &class.references[0].latents,
+        &class.references[0].whole.latents,
         24,
         lesson.weighting,
         &mut Noise::new(11, 0),
@@ -171,14 +171,14 @@ fn a_file_means_what_was_learned() -> Result<()> {
     let mut pupil = Pupil::new(&model, "my-bear", "bear", &mut noise)?;
     let single = Recipe::SingleInsert.course();
     let lesson = single.lessons.last().expect("two lessons");
-    let mut parts = pupil.begin(lesson, 1, &model, &mut noise)?;
+    let references = [Reference::new(&picture(), &model, &Progress::new(), 0)?];
+    let mut parts = pupil.begin(lesson, &references, &model, &mut noise)?;
     assert!(parts.numbers() > 10_000);
-    let reference = Reference::new(&picture(), &model, &Progress::new())?;
     let class = Class {
         model: &model,
         lesson,
         word: "bear",
-        references: &[reference],
+        references: &references,
         class_pictures: &[],
     };
     // After two steps nothing is 0 any more.
@@ -196,7 +196,7 @@ fn a_file_means_what_was_learned() -> Result<()> {
         &mut |step: &mut Step| class.loss(&pupil, step),
         &mut |_, _| Ok(()),
     )?;
-    pupil.end();
+    pupil.end()?;
     let latents = Noise::new(1, 1).tensor(&[1, 8, 16, 16], &Device::Cpu)?;
     let predict = |words: &NewWords| -> Result<Tensor> {
         let text = model.text("a my-bear bear", words)?;
@@ -205,9 +205,9 @@ fn a_file_means_what_was_learned() -> Result<()> {
             .0)
     };
     model.take_off();
-    let before = predict(&pupil.words())?;
+    let before = predict(&pupil.words(None)?)?;
     pupil.on();
-    let expected = predict(&pupil.words())?;
+    let expected = predict(&pupil.words(None)?)?;
     let part = TextPart {
         facts: TextFacts {
             token: "my-bear".to_owned(),
@@ -215,6 +215,7 @@ fn a_file_means_what_was_learned() -> Result<()> {
         },
         lora: pupil.lora()?,
         word: pupil.word()?,
+        beside: Vec::new(),
     };
     let found = predict(&put_on(&model, &part)?)?;
     let elsewhere = TextPart {
@@ -229,5 +230,114 @@ fn a_file_means_what_was_learned() -> Result<()> {
     assert!(far(&before, &expected)? > 1e-6);
     assert!(far(&found, &expected)? < 1e-6);
     assert!(far(&again, &expected)? < 1e-6);
+    Ok(())
+}
+
+#[test]
+fn an_image_encoder_gives_the_word_of_its_picture_and_its_mean_is_kept() -> Result<()> {
+    let (model, mut noise) = (model()?, Noise::new(5, 0));
+    let mut pupil = Pupil::new(&model, "my-bear", "bear", &mut noise)?;
+    let other = Picture {
+        image: picture().image.map(|p| [p[2], p[0], p[1]]),
+        ..picture()
+    };
+    let see = |picture: &Picture| Reference::new(picture, &model, &Progress::new(), 0);
+    let references = [see(&picture())?, see(&other)?];
+    let course = Recipe::SingleInsert.course();
+    let value = |pupil: &Pupil, picture: Option<usize>| -> Result<Vec<f32>> {
+        Ok(pupil.words(picture)?.of(0)[0].squeeze(0)?.to_vec1()?)
+    };
+    let mut kept: Option<Vec<f32>> = None;
+    for lesson in &course.lessons {
+        let mut parts = pupil.begin(lesson, &references, &model, &mut noise)?;
+        if let Some(kept) = &kept {
+            assert_eq!(&value(&pupil, None)?, kept, "the encoder goes on as it was");
+        }
+        let names: Vec<&str> = parts.learned().map(|(name, _)| name).collect();
+        assert!(names.iter().any(|name| name.starts_with("encoder.")));
+        assert!(!names.contains(&"word.0"));
+        let before = value(&pupil, None)?;
+        let class = Class {
+            model: &model,
+            lesson,
+            word: "bear",
+            references: &references,
+            class_pictures: &[],
+        };
+        Plan {
+            steps: 3,
+            clip: 1.0,
+            average: None,
+            seed: 1,
+            keep: Duration::MAX,
+        }
+        .run(
+            &mut parts,
+            None,
+            &Progress::new(),
+            &mut |step: &mut Step| class.loss(&pupil, step),
+            &mut |_, _| Ok(()),
+        )?;
+        let (one, two) = (value(&pupil, Some(0))?, value(&pupil, Some(1))?);
+        assert_ne!(one, two, "each picture has its own");
+        assert_ne!(value(&pupil, None)?, before);
+        pupil.end()?;
+        let mean = value(&pupil, None)?;
+        for ((mean, one), two) in mean.iter().zip(&one).zip(&two) {
+            assert!((mean - 0.5 * (one + two)).abs() < 1e-6);
+        }
+        kept = Some(mean);
+    }
+    model.take_off();
+    let word = Embedding::parse(Path::new("test"), pupil.word()?)?;
+    assert_eq!(Some(word.vectors[0].squeeze(0)?.to_vec1()?), kept);
+    Ok(())
+}
+
+#[test]
+fn all_weights_of_encoder_and_mappers_get_gradients() -> Result<()> {
+    let (model, mut noise) = (model()?, Noise::new(5, 0));
+    let references = [Reference::new(&picture(), &model, &Progress::new(), 0)?];
+    for (recipe, of) in [
+        (Recipe::SingleInsert, "encoder."),
+        (Recipe::Detex, "mappers."),
+    ] {
+        let mut pupil = Pupil::new(&model, "my-bear", "bear", &mut noise)?;
+        let lesson = &recipe.course().lessons[0];
+        let mut parts = pupil.begin(lesson, &references, &model, &mut noise)?;
+        let start: Vec<(String, Tensor)> = parts
+            .learned()
+            .map(|(name, value)| Ok((name.to_owned(), value.copy()?)))
+            .collect::<Result<_>>()?;
+        let class = Class {
+            model: &model,
+            lesson,
+            word: "bear",
+            references: &references,
+            class_pictures: &[],
+        };
+        // The mappers' first layers move when their last ones have.
+        for number in 0..2 {
+            let noise = Noise::new(1, number);
+            let losses = class.loss(&pupil, &mut Step { number: 0, noise })?;
+            parts.step(&losses.total.backward()?, 1.0, 1.0, None)?;
+        }
+        model.take_off();
+        let far = |name: &str, value: &Tensor| -> Result<f32> {
+            let found = start.iter().find(|(own, _)| own == name);
+            let (_, start) = found.ok_or_else(|| crate::Error::bug("a part without a start"))?;
+            Ok((value - start)?.abs()?.max_all()?.to_scalar()?)
+        };
+        let mut count = 0;
+        for (name, value) in parts.learned() {
+            // A key's bias moves all scores of a query alike, which changes nothing.
+            if name.starts_with(of) && !name.ends_with("key.bias") {
+                // Decay alone moves them by less.
+                assert!(far(name, &value)? > 5e-6, "{name} stays");
+                count += 1;
+            }
+        }
+        assert!(count >= 8, "{count}");
+    }
     Ok(())
 }

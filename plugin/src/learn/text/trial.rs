@@ -7,10 +7,10 @@ use super::imagine::Made;
 use super::lesson::{Class, photo_of};
 use super::pupil::Pupil;
 use super::reference::Reference;
-use super::{Study, step};
+use super::{CLIP, Study, step};
 use crate::engine::stable_diffusion::model::Model;
 use crate::engine::stable_diffusion::sampler::Noise;
-use crate::learn::recipe::Course;
+use crate::learn::recipe::{Augment, Course, Lesson};
 use crate::learn::speed::Measured;
 use crate::learn::train::Step;
 use crate::progress::Progress;
@@ -40,14 +40,19 @@ impl Study<'_> {
             .lessons
             .iter()
             .max_by(|a, b| step(a).total_cmp(&step(b)));
-        let lesson = longest.ok_or_else(|| Error::bug("a course without lessons"))?;
+        let longest = longest.ok_or_else(|| Error::bug("a course without lessons"))?;
+        // Other views are encoded once; they are counted apart.
+        let lesson = &Lesson {
+            augment: Augment::Nothing,
+            ..longest.clone()
+        };
         let first = references
             .first()
             .ok_or_else(|| Error::bug("no picture to learn from"))?;
         let mut noise = Noise::new(self.seed, TRIAL);
         // There are no pictures of the class yet, and any one takes as long.
         let stand_in = Made {
-            latents: first.latents.narrow(0, 0, 1)?,
+            latents: first.whole.latents.clone(),
             caption: photo_of(self.word),
         };
         let class = Class {
@@ -58,7 +63,7 @@ impl Study<'_> {
             class_pictures: &[stand_in],
         };
         let mut pupil = Pupil::new(model, &self.token, self.word, &mut noise)?;
-        let _parts = pupil.begin(lesson, references.len(), model, &mut noise)?;
+        let mut parts = pupil.begin(lesson, references, model, &mut noise)?;
         let (fastest, memory) = watched(|| {
             let began = Instant::now();
             let mut fastest = Duration::MAX;
@@ -66,7 +71,7 @@ impl Study<'_> {
                 progress.check()?;
                 let (at, noise) = (Instant::now(), Noise::new(self.seed, TRIAL));
                 let losses = class.loss(&pupil, &mut Step { number, noise })?;
-                losses.total.backward()?;
+                parts.step(&losses.total.backward()?, CLIP, 1.0, None)?;
                 fastest = fastest.min(at.elapsed());
                 if began.elapsed() >= ENOUGH {
                     break;

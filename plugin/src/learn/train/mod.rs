@@ -5,6 +5,7 @@
 
 mod adamw;
 mod loss;
+mod net;
 mod parts;
 mod run;
 mod state;
@@ -13,5 +14,6 @@ mod tests;
 
 pub use adamw::AdamW;
 pub use loss::{Weighting, masked};
+pub use net::Net;
 pub use parts::Parts;
 pub use run::{Losses, Plan, Step, Told};

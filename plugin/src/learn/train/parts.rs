@@ -68,7 +68,7 @@ impl Parts {
     ///
     /// # Errors
     /// `Refused` if a gradient is no number any more.
-    pub(super) fn step(
+    pub(in crate::learn) fn step(
         &mut self,
         gradients: &GradStore,
         clip: f64,

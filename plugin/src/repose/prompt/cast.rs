@@ -57,9 +57,16 @@ impl<'a> Cast<'a> {
             let (other, subject) = library.load(&used.name, None)?;
             let part = other.text.ok_or_else(untaught)?;
             let facts = &part.facts;
-            if places(prompt, &facts.word).is_empty() && !stands(prompt, &facts.token) {
+            let seen = !places(prompt, &facts.word).is_empty() || stands(prompt, &facts.token);
+            if !seen && !facts.lends(prompt) {
+                let or = match facts.beside.join(", ") {
+                    none if none.is_empty() => String::new(),
+                    beside => format!(
+                        ", or, for no more than what is beside it in its pictures, one of {beside}"
+                    ),
+                };
                 return Err(Error::caller(format!(
-                    "the prompt names the subject {:?}, but has no words for it: write {:?} where it shall be seen",
+                    "the prompt names the subject {:?}, but has no words for it: write {:?} where it shall be seen{or}",
                     used.name, facts.word
                 )));
             }
@@ -77,8 +84,14 @@ impl<'a> Cast<'a> {
         self.own.as_ref().map(|own| &own.part.facts)
     }
 
-    /// What was learned of the others.
-    pub fn others(&self) -> impl Iterator<Item = &TextFacts> {
+    /// What was learned of the others that shall be seen. Those of which the prompt has but the pose or the surroundings
+    /// shall not.
+    pub fn others<'b>(&'b self, prompt: &'b str) -> impl Iterator<Item = &'b TextFacts> {
+        self.all_others().filter(move |facts| !facts.lends(prompt))
+    }
+
+    /// What was learned of all others.
+    pub fn all_others(&self) -> impl Iterator<Item = &TextFacts> {
         self.others.iter().map(|other| &other.part.facts)
     }
 

@@ -89,10 +89,11 @@ impl Plan {
             }
             None => subjects.extend(word),
         }
-        for facts in cast.others() {
+        let asked = prompt.clone();
+        for facts in cast.others(&asked) {
             subjects.push(named(facts, &facts.word, &mut prompt, &mut source));
         }
-        let learned_with = cast.own().or(cast.others().next());
+        let learned_with = cast.own().or(cast.all_others().next());
         let learned_with = filled(learned_with.map(|facts| facts.model.clone()));
         Ok(Self {
             model: filled(words.model).or(learned_with),
