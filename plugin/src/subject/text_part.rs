@@ -15,6 +15,13 @@ pub struct TextPart {
     pub word: Vec<u8>,
 }
 
+impl TextPart {
+    /// Whether anything was trained: the recipe `reference` trains nothing.
+    pub fn trained(&self) -> bool {
+        !self.lora.is_empty() || !self.word.is_empty()
+    }
+}
+
 /// By what and how a text part was learned.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct TextFacts {
