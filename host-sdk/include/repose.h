@@ -405,7 +405,7 @@ REPOSE_FROZEN(sizeof(ReposeSelection) == 48 && offsetof(ReposeSelection, stride)
 REPOSE_FROZEN(sizeof(ReposePin) == 24 && offsetof(ReposePin, depth) == 20);
 REPOSE_FROZEN(sizeof(ReposeTraining) == 40 && offsetof(ReposeTraining, seed) == 32);
 REPOSE_FROZEN(sizeof(ReposeLearnRequest) == 80 && offsetof(ReposeLearnRequest, training) == 72);
-REPOSE_FROZEN(sizeof(ReposeText) == 80 && offsetof(ReposeText, reuse) == 76);
+REPOSE_FROZEN(sizeof(ReposeText) == 88 && offsetof(ReposeText, variant) == 80);
 REPOSE_FROZEN(sizeof(ReposePoseRequest) == 104 && offsetof(ReposePoseRequest, text) == 96);
 REPOSE_FROZEN(sizeof(ReposeEraseRequest) == 40 && offsetof(ReposeEraseRequest, reserved) == 36);
 REPOSE_FROZEN(sizeof(ReposeJobStatus) == 72 && offsetof(ReposeJobStatus, stage) == 40);
