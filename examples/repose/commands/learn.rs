@@ -14,6 +14,9 @@ use crate::session::{self, Session};
 use crate::ui::Report;
 use crate::wire;
 
+/// Longest caption that subjects take, in bytes: prompts may be longer.
+const MAX_CAPTION: usize = 4096;
+
 /// Learns what is selected.
 pub fn run(session: &Session, args: &Learn) -> Result<Report> {
     let photo = session::open_photo(session.ui, &args.photo)?;
@@ -87,6 +90,7 @@ pub fn caption(
     }
     let posed = xmp.and_then(history::of_xmp);
     let posed = posed.and_then(|history| history::prompt(&history));
+    let posed = posed.filter(|prompt| prompt.len() <= MAX_CAPTION);
     if words.action.is_none() && (posed.is_some() || words.word.is_none()) {
         return Ok(posed);
     }

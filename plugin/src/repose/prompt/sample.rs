@@ -1,6 +1,6 @@
 //! One run from noise to the re-posed latent.
 //!
-//! At each step the model sees the subject as it is known (self-subject-attention, DreamTuner, arXiv 2312.13691, §3.2), and after
+//! At each step the model sees pictures of the subject (self-subject-attention, DreamTuner, arXiv 2312.13691, §3.2), and after
 //! the first ones what lies outside the old and the new silhouette is set back to the picture's own path (NIMA of LIPE,
 //! arXiv 2406.17236).
 
