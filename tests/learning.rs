@@ -59,11 +59,21 @@ fn ask(engine: &Engine, command: &Value) -> Result<Value, Error> {
     Ok(serde_json::from_str(&answer).unwrap())
 }
 
-/// How long each recipe takes with a model, in seconds, where that is known.
+/// How long each recipe that trains takes with a model, in seconds, where that is known.
 fn times(engine: &Engine, model: &str) -> [Option<f64>; 7] {
     let told = ask(engine, &json!({"command": "recipes", "model": model})).unwrap();
-    let recipes = told["recipes"].as_array().unwrap();
+    let (recipes, idle): (Vec<&Value>, Vec<&Value>) = told["recipes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .partition(|recipe| recipe["steps"] != 0);
     assert_eq!(recipes.len(), 7);
+    for recipe in idle {
+        assert_eq!(
+            (&recipe["name"], &recipe["seconds"]),
+            (&json!("reference"), &json!(0))
+        );
+    }
     std::array::from_fn(|n| recipes[n]["seconds"].as_f64())
 }
 
@@ -363,6 +373,91 @@ fn what_another_program_learned_is_attached() {
     )
     .unwrap_err();
     assert_eq!(error.kind, ErrorKind::Caller);
+}
+
+#[test]
+fn reference_trains_nothing_and_poses_look_at_what_was_learned() {
+    let folder = tempfile::tempdir().unwrap();
+    let (engine, mut here, toy) = (open(folder.path()), toy(2), toy(7));
+    here.1.clone_from(&toy.1);
+    let posed = |scene, change: &dyn Fn(&mut ReposeRequest<'_>)| {
+        let mut request = pose(scene, Some("pocket"));
+        change(&mut request);
+        pixels(&done(&engine, &request))
+    };
+    let blind = |request: &mut ReposeRequest<'_>| {
+        request.text.as_mut().unwrap().identity = Some(0.0);
+    };
+    learn(&engine, &toy, None).unwrap();
+    let (plain, unseen) = (posed(&here, &|_| ()), posed(&here, &blind));
+    let at_home = posed(&toy, &|_| ());
+
+    let error = learn(&engine, &toy, quick("reference")).unwrap_err();
+    assert!(error.message.contains("trains nothing"), "{error}");
+    let reference = |earlier| Training {
+        steps: None,
+        earlier,
+        ..quick("reference").unwrap()
+    };
+    learn(&engine, &toy, Some(reference(0))).unwrap();
+    let shown = ask(&engine, &json!({"command": "show", "name": "toy"})).unwrap();
+    let card = &shown["subject"]["versions"][1];
+    assert_eq!(
+        (&card["recipe"], &card["text"]["steps"]),
+        (&json!("reference"), &json!(0))
+    );
+    assert_eq!(
+        (&card["text"]["model"], &card["text"]["token"]),
+        (&json!("pocket"), &json!(""))
+    );
+
+    let looked = posed(&here, &|_| ());
+    assert_ne!(looked, plain);
+    assert_eq!(posed(&here, &blind), unseen);
+    assert_eq!(posed(&here, &|request| request.version = Some(1)), plain);
+    // Its own picture is looked at once.
+    assert_eq!(posed(&toy, &|_| ()), at_home);
+    // Nothing was trained: any model will do, and without a name it is the one that was there.
+    let own = |request: &mut ReposeRequest<'_>| request.text.as_mut().unwrap().model = None;
+    assert_eq!(posed(&here, &own), looked);
+    tiny::install(&folder.path().join("models"), "tiny", false);
+    done(&engine, &pose(&here, Some("tiny")));
+
+    // Another picture of it.
+    let mut other = LearnRequest::new(here.0.picture(), here.0.selection(), "toy", "drawn");
+    other.word = Some(toy.2);
+    other.training = Some(reference(5));
+    engine.learn(&other).unwrap().wait(|_| ()).unwrap();
+    let shown = ask(&engine, &json!({"command": "show", "name": "toy"})).unwrap();
+    assert_eq!(shown["subject"]["versions"][2]["text"]["pictures"], 3);
+    assert_ne!(posed(&toy, &|_| ()), at_home);
+
+    let asked = format!("{} <subject:toy>", toy.1);
+    let mut request = pose(&here, Some("pocket"));
+    request.prompt = Some(&asked);
+    let error = failed(&engine, &request);
+    assert!(error.message.contains("reference"), "{error}");
+}
+
+#[test]
+fn a_subject_that_is_new_in_a_picture_looks_as_it_was_learned() {
+    let folder = tempfile::tempdir().unwrap();
+    let (engine, here, toy) = (open(folder.path()), toy(2), toy(7));
+    for training in [None, quick("single-insert")] {
+        learn(&engine, &toy, training).unwrap();
+        let placed = |identity| {
+            let mut request = ReposeRequest::new(here.0.picture(), None, "toy");
+            request.prompt = Some(&toy.1);
+            request.text = Some(TextOptions {
+                model: Some("pocket"),
+                steps: Some(4),
+                identity,
+                ..TextOptions::default()
+            });
+            pixels(&done(&engine, &request))
+        };
+        assert_ne!(placed(None), placed(Some(0.0)), "{training:?}");
+    }
 }
 
 #[test]

@@ -219,6 +219,35 @@ fn fewer_passes_are_made_only_where_asked_for() {
 }
 
 #[test]
+fn each_variant_makes_something_else_and_keeps_what_is_outside() {
+    let scene = Scene::new(160, 120);
+    let (engine, _folder) = learned(&scene, false);
+    let mut seen: Vec<Vec<u8>> = Vec::new();
+    for variant in [
+        None,
+        Some("no-blend"),
+        Some("no-mask"),
+        Some("interleaved, no-mask"),
+    ] {
+        let mut request = pose(&scene);
+        request.text = Some(TextOptions {
+            steps: Some(8),
+            side: Some(64),
+            variant,
+            ..TextOptions::default()
+        });
+        let job = done(&engine, &request);
+        assert!(changed(&scene, &job) > 500, "{variant:?}");
+        let saved = engine.replay(&job.request().unwrap()).unwrap();
+        saved.wait(|_| ()).unwrap();
+        assert!(job.layers().unwrap() == saved.layers().unwrap());
+        let pixels = flat(&scene, &job);
+        assert!(!seen.contains(&pixels), "{variant:?}");
+        seen.push(pixels);
+    }
+}
+
+#[test]
 fn the_same_seed_gives_the_same_pixels_and_candidates_differ() {
     let scene = Scene::new(128, 96);
     let (engine, _folder) = learned(&scene, false);
@@ -379,6 +408,14 @@ fn what_cannot_be_done_is_said() {
         }),
         ErrorKind::Caller,
         "reuse must be 1 to 10, not 11",
+    );
+    refuse(
+        &text(TextOptions {
+            variant: Some("no-mask,magic"),
+            ..base()
+        }),
+        ErrorKind::Caller,
+        "no variant \"magic\"; there are no-blend",
     );
     refuse(
         &text(TextOptions {

@@ -30,6 +30,9 @@ pub struct Asked {
     /// Sampler, for Repose's own rows
     #[arg(long)]
     pub sampler: Option<String>,
+    /// Parts of the pose left out or put in, joined by commas, for example no-mask: an ablation, for Repose's own rows
+    #[arg(long)]
+    pub variant: Option<String>,
     /// Part that recipes do without, for example background: an ablation
     #[arg(long)]
     pub without: Vec<String>,
@@ -48,12 +51,18 @@ impl Asked {
             ("reuse", self.reuse.map(|n| n as f32)),
         ];
         let sampler = self.sampler.iter().map(|s| format!("--sampler={s}"));
+        let variant = self.variant.iter().map(|v| format!("--variant={v}"));
         let given = numbers
             .iter()
             .filter_map(|(name, n)| Some(format!("--{name}={}", (*n)?)));
         let without = self.without.iter().map(|part| format!("--without={part}"));
         let plain = self.plain.then(|| "--plain".to_owned());
-        given.chain(sampler).chain(without).chain(plain).collect()
+        given
+            .chain(sampler)
+            .chain(variant)
+            .chain(without)
+            .chain(plain)
+            .collect()
     }
 }
 
@@ -97,6 +106,8 @@ pub enum Recipe {
     Lipe,
     /// See above.
     DreamTuner,
+    /// Trains nothing: poses look at what was learned from as well.
+    Reference,
 }
 
 /// What is compared where nothing is named: what trains nothing, which takes minutes.
@@ -174,6 +185,7 @@ impl Recipe {
                 guidance: setting.asked.guidance,
                 guided: setting.asked.guided,
                 reuse: setting.asked.reuse,
+                variant: setting.asked.variant.as_deref(),
                 ..own
             }),
         }

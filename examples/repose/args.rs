@@ -225,9 +225,14 @@ pub struct Learn {
 /// What text models are told about a subject.
 #[derive(Debug, Clone, Default, Args)]
 pub struct SubjectWords {
-    /// For text models: what the picture shows, such as "a teddy bear on a rock"
+    /// For text models: what the picture shows, such as "a teddy bear on a rock" [default: from --action and --is; in a picture
+    /// that Repose posed by a prompt, that prompt]
     #[arg(long, value_name = "WORDS")]
     pub caption: Option<String>,
+    /// For text models: what the subject does in the picture, such as sitting, for a caption "a photo of a teddy bear sitting";
+    /// without, poses are learned as a part of the subject
+    #[arg(long, value_name = "WORDS", conflicts_with = "caption")]
+    pub action: Option<String>,
     /// For text models: what the subject is, such as "teddy bear" [default: its name]
     #[arg(long = "is", value_name = "WORDS")]
     pub word: Option<String>,

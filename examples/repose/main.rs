@@ -13,6 +13,7 @@ mod args;
 mod commands;
 mod failure;
 mod flatten;
+mod history;
 mod io;
 mod outputs;
 mod picture;

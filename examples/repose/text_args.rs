@@ -7,9 +7,9 @@ use repose_host::{TextOptions, Training};
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Learning by a text model")]
 pub struct TrainingArgs {
-    /// How: textual-inversion (a word alone), dreambooth-lora, custom-diffusion, single-insert, detex, lipe or dream-tuner;
-    /// lipe wants a --caption that says what the subject does; a part is left out as in single-insert-no-background
-    /// [default with --model: custom-diffusion]
+    /// How: textual-inversion (a word alone), dreambooth-lora, custom-diffusion, single-insert, detex, lipe, dream-tuner or
+    /// reference (nothing is trained, each pose looks at the picture instead); lipe wants a --caption that says what the
+    /// subject does; a part is left out as in single-insert-no-background [default with --model: custom-diffusion]
     #[arg(long, value_name = "RECIPE")]
     pub recipe: Option<String>,
     /// The text model, as for `repose pose`; re-poses need the same one [default: the only one there is]
@@ -100,6 +100,11 @@ pub struct TextArgs {
     /// and loses detail as N grows [default: 1, no reuse]
     #[arg(long, value_name = "N")]
     pub reuse: Option<u32>,
+    /// Parts of the papers' methods left out or put in, joined by commas, to compare: no-blend (what lies outside the subject
+    /// is not set back at each step), no-mask (all of a picture is looked at, not the subject alone), interleaved (steps are
+    /// led by the subject's look or by the words, not by both)
+    #[arg(long, value_name = "NAMES")]
+    pub variant: Option<String>,
 }
 
 impl TextArgs {
@@ -120,6 +125,7 @@ impl TextArgs {
             side: self.side,
             guided: self.guided,
             reuse: self.reuse,
+            variant: self.variant.as_deref(),
         })
     }
 }

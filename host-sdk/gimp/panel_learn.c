@@ -9,19 +9,23 @@
 
 typedef struct Learn {
     GtkWidget *name, *consent, *person, *agrees, *expires, *edge, *recipe, *model, *takes, *caption, *word;
-    char *asked; /* the recipe and model that `takes` is about */
+    char *asked;    /* the recipe and model that `takes` is about */
+    char *worded;   /* what the subject was when a caption was proposed last … */
+    char *proposed; /* … and that caption */
 } Learn;
 
 /* The contract's names for recipes, in the order of the list; the first is the embedded engine's. */
 static const char *const RECIPES[] = {"patch",           "custom-diffusion", "single-insert", "textual-inversion",
-                                      "dreambooth-lora", "detex",            "lipe",          "dream-tuner"};
+                                      "dreambooth-lora", "detex",            "lipe",          "dream-tuner",
+                                      "reference"};
 
 static void fill(Dialog *dialog, GtkWidget *side) {
     Learn *learn = g_new0(Learn, 1);
     const Settings *last = dialog->settings;
     const char *const edges[] = {_("Automatic"), _("Refine"), _("As selected"), NULL};
     const char *const recipes[] = {_("Patch (embedded)"), "Custom Diffusion", "SingleInsert", "Textual Inversion",
-                                   "DreamBooth LoRA",     "DETEX",            "LIPE",         "DreamTuner", NULL};
+                                   "DreamBooth LoRA",     "DETEX",            "LIPE",         "DreamTuner",
+                                   "Reference",           NULL};
     dialog->own = learn;
     GtkWidget *grid = control_section(side, _("Subject"));
     learn->name = control_entry(dialog, grid, 0, _("Name"), "");
@@ -29,6 +33,7 @@ static void fill(Dialog *dialog, GtkWidget *side) {
     learn->edge = control_choice(dialog, grid, 1, _("Edge"), edges, last->edge);
     learn->recipe = control_choice(dialog, grid, 2, _("Recipe"), recipes, 0);
     gtk_widget_set_tooltip_text(learn->recipe, _("All but the first also teach the subject to a text model, which takes minutes or hours; "
+                                                 "Reference trains nothing, each pose looks at this picture instead; "
                                                  "LIPE wants to know what the subject does in the picture"));
     learn->model = control_entry(dialog, grid, 3, _("Model"), "");
     ui_placeholder(learn->model, _("the only one there is"));
@@ -42,11 +47,12 @@ static void fill(Dialog *dialog, GtkWidget *side) {
     learn->expires = control_entry(dialog, grid, 3, _("Valid until (YYYY-MM-DD)"), last->expires);
     gtk_widget_set_sensitive(learn->agrees, FALSE);
     grid = control_section(side, _("For poses in words"));
-    learn->caption = control_entry(dialog, grid, 0, _("The picture shows"), "");
-    ui_placeholder(learn->caption, _("such as: a teddy bear on a rock"));
-    learn->word = control_entry(dialog, grid, 1, _("The subject is"), "");
+    learn->word = control_entry(dialog, grid, 0, _("The subject is"), "");
     ui_placeholder(learn->word, _("such as: teddy bear"));
-    gtk_widget_set_tooltip_text(learn->caption, _("For poses in words; English is understood best"));
+    learn->caption = control_entry(dialog, grid, 1, _("The picture shows"), "");
+    ui_placeholder(learn->caption, _("such as: a teddy bear sitting on a rock"));
+    gtk_widget_set_tooltip_text(learn->caption, _("For poses in words; English is understood best. Say also what the subject does: what is not "
+                                                  "said is learned as a part of the subject"));
     gtk_widget_set_tooltip_text(learn->word, _("For poses in words; English is understood best"));
 }
 
@@ -67,22 +73,35 @@ static void collect(Dialog *dialog) {
     settings->edge = MAX(gtk_combo_box_get_active(GTK_COMBO_BOX(learn->edge)), 0);
 }
 
-/* How long a recipe takes here, as far as that is known; an empty text if it cannot be asked. */
-static char *takes(const char *recipe, const char *model) {
+/* The answer to a command with one more field, which may be blank, or NULL: whatever is wrong is said when the user learns. */
+static JsonNode *ask(const char *name, const char *field, const char *value) {
     JsonObject *question = json_object_new();
-    json_object_set_string_member(question, "command", "recipes");
-    if (*model) json_object_set_string_member(question, "model", model);
+    json_object_set_string_member(question, "command", name);
+    if (*value) json_object_set_string_member(question, field, value);
     JsonNode *node = json_node_init_object(json_node_alloc(), question);
     char *command = json_to_string(node, FALSE);
-    /* Whatever is wrong is said when the user learns. */
     ReposeEngine *engine = engine_get(host_executable(), NULL);
     JsonNode *answer = engine ? library_ask(engine, command, NULL) : NULL;
+    json_object_unref(question);
+    json_node_free(node);
+    g_free(command);
+    return answer;
+}
+
+/* How long a recipe takes here, as far as that is known; an empty text if it cannot be asked. */
+static char *takes(const char *recipe, const char *model) {
+    JsonNode *answer = ask("recipes", "model", model);
     JsonArray *list = answer ? library_list(json_node_get_object(answer), "recipes") : NULL;
     char *said = g_strdup(answer ? _("How long it takes here is known once the model has begun to learn something.") : "");
     for (guint i = 0; list && i < json_array_get_length(list); i++) {
         JsonObject *one = library_item(list, i);
         gint64 seconds = library_number(one, "seconds");
-        if (!seconds || strcmp(library_text(one, "name"), recipe)) continue;
+        if (strcmp(library_text(one, "name"), recipe)) continue;
+        if (!library_number(one, "steps")) {
+            g_free(said);
+            said = g_strdup(_("Nothing is trained: learning takes a moment, and each pose looks at this picture."));
+        }
+        if (!seconds) continue;
         char *minutes = g_strdup_printf("%" G_GINT64_FORMAT, MAX(1, (seconds + 30) / 60));
         g_free(said);
         gint64 memory = library_number(one, "memory");
@@ -98,9 +117,11 @@ static char *takes(const char *recipe, const char *model) {
         g_free(minutes);
     }
     if (answer) json_node_unref(answer);
-    json_object_unref(question);
-    json_node_free(node);
-    g_free(command);
+    if (strcmp(recipe, "lipe") == 0) {
+        char *both = g_strdup_printf("%s %s", said, _("Say what the subject does where it says what the picture shows."));
+        g_free(said);
+        said = both;
+    }
     return said;
 }
 
@@ -122,9 +143,24 @@ static gboolean blank(const char *text) {
     return strspn(text, " \t") == strlen(text);
 }
 
+/* Says what the picture shows from what the subject is, until the user says more. */
+static void propose(Learn *learn) {
+    const char *word = gtk_entry_get_text(GTK_ENTRY(learn->word)), *now = gtk_entry_get_text(GTK_ENTRY(learn->caption));
+    if (g_strcmp0(word, learn->worded ? learn->worded : "") == 0) return;
+    g_free(learn->worded);
+    learn->worded = g_strdup(word);
+    if (!blank(now) && g_strcmp0(now, learn->proposed)) return;
+    JsonNode *answer = blank(word) ? NULL : ask("caption", "word", word);
+    g_free(learn->proposed);
+    learn->proposed = g_strdup(answer ? library_text(json_node_get_object(answer), "caption") : "");
+    if (answer) json_node_unref(answer);
+    gtk_entry_set_text(GTK_ENTRY(learn->caption), learn->proposed);
+}
+
 static char *problem(Dialog *dialog) {
     Learn *learn = dialog->own;
     show_takes(learn);
+    propose(learn);
     gtk_widget_set_sensitive(learn->agrees, gtk_toggle_button_get_active(GTK_TOGGLE_BUTTON(learn->person)));
     gtk_widget_set_sensitive(learn->model, recipe_of(learn) > 0);
     if (!dialog->picture->selected) return g_strdup(_("Nothing is selected: select the subject first."));
@@ -134,8 +170,11 @@ static char *problem(Dialog *dialog) {
 }
 
 static void close_panel(Dialog *dialog) {
-    g_free(((Learn *)dialog->own)->asked);
-    g_free(dialog->own);
+    Learn *learn = dialog->own;
+    g_free(learn->asked);
+    g_free(learn->worded);
+    g_free(learn->proposed);
+    g_free(learn);
 }
 
 const Panel PANEL_LEARN = {N_("Learn"), FALSE, fill, collect, problem, NULL, close_panel};

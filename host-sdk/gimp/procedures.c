@@ -38,7 +38,7 @@ static const Arg LEARN_ARGS[] = {
      .choices = EDGES},
     {.kind = ARG_TEXT, .name = "recipe", .label = N_("Recipe"), 
      .help = N_("How it is learned: patch; or by a text model: textual-inversion, dreambooth-lora, custom-diffusion, "
-                "single-insert, detex, lipe or dream-tuner"),
+                "single-insert, detex, lipe, dream-tuner or reference, which trains nothing"),
      .offset = AT(recipe), .text = "patch"},
     {.kind = ARG_TEXT, .name = "caption", .label = N_("The picture shows"),
      .help = N_("What the picture shows, such as: a teddy bear on a rock; for poses in words"), .offset = AT(caption), .text = ""},

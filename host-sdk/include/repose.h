@@ -210,8 +210,9 @@ typedef struct ReposePin {
 typedef struct ReposeTraining {
     uint32_t struct_size;
     uint32_t steps;      /* in all, 1 to 100000 */
-    const char *recipe;  /* "textual-inversion", "dreambooth-lora", "custom-diffusion", "single-insert", "detex", "lipe" or
-                            "dream-tuner"; "-no-" and the name of a part leave that out, see README */
+    const char *recipe;  /* "textual-inversion", "dreambooth-lora", "custom-diffusion", "single-insert", "detex", "lipe" 
+                            "dream-tuner" or "reference", which trains nothing; "-no-" and the name of a part leave that
+                            out, see README */
     const char *model;   /* name, path, or Hugging Face id such as "org/name"; NULL: the only one there is */
     uint32_t rank;       /* of changes of projections, 1 to 256 */
     uint32_t earlier;    /* how many earlier versions of the subject, newest first, it is learned from as well, to 32 */
@@ -253,6 +254,8 @@ typedef struct ReposeText {
                              look at the prompt alone. 0: all; below 0: none */
     uint32_t reuse;       /* of so many steps, 1 to 10, one computes all of the network; the others reuse its deep
                              features (arXiv 2312.00858). 0: 1 */
+    const char *variant;  /* parts of the papers' methods left out or put in, names joined by commas: "no-blend" (arXiv
+                             2406.17236, NIMA), "no-mask" (arXiv 2312.13691, 3.2), "interleaved" (the same, 3.3) */
 } ReposeText;
 
 typedef struct ReposePoseRequest {
@@ -402,7 +405,7 @@ REPOSE_FROZEN(sizeof(ReposeSelection) == 48 && offsetof(ReposeSelection, stride)
 REPOSE_FROZEN(sizeof(ReposePin) == 24 && offsetof(ReposePin, depth) == 20);
 REPOSE_FROZEN(sizeof(ReposeTraining) == 40 && offsetof(ReposeTraining, seed) == 32);
 REPOSE_FROZEN(sizeof(ReposeLearnRequest) == 80 && offsetof(ReposeLearnRequest, training) == 72);
-REPOSE_FROZEN(sizeof(ReposeText) == 80 && offsetof(ReposeText, reuse) == 76);
+REPOSE_FROZEN(sizeof(ReposeText) == 88 && offsetof(ReposeText, variant) == 80);
 REPOSE_FROZEN(sizeof(ReposePoseRequest) == 104 && offsetof(ReposePoseRequest, text) == 96);
 REPOSE_FROZEN(sizeof(ReposeEraseRequest) == 40 && offsetof(ReposeEraseRequest, reserved) == 36);
 REPOSE_FROZEN(sizeof(ReposeJobStatus) == 72 && offsetof(ReposeJobStatus, stage) == 40);

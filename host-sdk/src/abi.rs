@@ -284,6 +284,8 @@ pub struct Text {
     pub guided: f32,
     /// Of so many steps one computes all of the network.
     pub reuse: u32,
+    /// Names of what is left out or put in, joined by commas.
+    pub variant: *const c_char,
 }
 
 /// Re-pose a subject.
@@ -533,9 +535,10 @@ frozen! {
         struct_size 0 refine 4 picture 8 selection 16 name 24 consent 32 expires 40
         person 48 person_agrees 52 caption 56 word 64 training 72
     }
-    "ReposeText" Text 80 {
+    "ReposeText" Text 88 {
         struct_size 0 steps 4 model 8 negative 16 source 24 word 32 sampler 40 strength 48 guidance 52
         rescale 56 identity 60 clip_skip 64 side 68 guided 72 reuse 76
+        variant 80
     }
     "ReposePoseRequest" PoseRequest 104 {
         struct_size 0 candidates 4 picture 8 selection 16 subject 24 pins 32 pin_count 40 version 44

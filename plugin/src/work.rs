@@ -118,6 +118,10 @@ fn finish(request: &Request, hash: &str, outcome: Outcome, library: &Library) ->
         Some(model) => history.by_model(model),
         None => history,
     };
+    let history = match request {
+        Request::Repose(request) => history.by_words(request.prompt.as_deref()),
+        Request::Learn(_) | Request::Erase(_) => history,
+    };
     Ok(Finished {
         layers: outcome.layers.into_iter().map(finished).collect(),
         history: serde_json::to_string(&history)

@@ -335,7 +335,7 @@ fn a_librarys_subjects_are_no_text_models() {
 fn recipes_tell_what_they_learn_and_what_they_take_here() {
     let desk = Desk::new();
     let before = desk.repose(&["recipes"]).expect(0).out;
-    assert_eq!(before.lines().count(), 8, "{before}");
+    assert_eq!(before.lines().count(), 9, "{before}");
     assert!(
         before.contains("(default)") && !before.contains("about"),
         "{before}"
@@ -371,13 +371,23 @@ fn recipes_tell_what_they_learn_and_what_they_take_here() {
         .expect(0)
         .json();
     assert_eq!(list["subjects"].as_array().unwrap().len(), 0);
+    // What trains nothing has no step to try, and is not learned either.
+    let idle = learn(&["--recipe", "reference", "--estimate"])
+        .expect(0)
+        .out;
+    assert!(idle.contains("looks at the picture"), "{idle}");
+    let list = desk
+        .repose(&["subjects", "list", "--json"])
+        .expect(0)
+        .json();
+    assert_eq!(list["subjects"].as_array().unwrap().len(), 0);
     learn(&["--estimate", "--steps", "3"]).expect(2);
     let timed = desk.repose(&["recipes", "--json"]).expect(0).json();
     let listed = timed["recipes"].as_array().unwrap();
-    assert!(
-        listed.iter().all(|one| one["seconds"].as_u64() > Some(0)),
-        "{timed}"
-    );
+    let known = |one: &serde_json::Value| {
+        (one["seconds"].as_u64() > Some(0)) == (one["steps"].as_u64() > Some(0))
+    };
+    assert!(listed.iter().all(known), "{timed}");
     let part = learn(&["--recipe", "lipe-no-actions", "--estimate"]).expect(2);
     assert!(part.err.contains("nothing was measured"), "{}", part.err);
     learn(&["--recipe", "textual-inversion", "--steps", "2"]).expect(0);
@@ -385,13 +395,94 @@ fn recipes_tell_what_they_learn_and_what_they_take_here() {
     let after = desk.repose(&["recipes", "--json"]).expect(0).json();
     assert_eq!(after["model"], "pocket");
     let listed = after["recipes"].as_array().unwrap();
-    assert!(
-        listed.iter().all(|one| one["seconds"].as_u64() > Some(0)),
-        "{after}"
-    );
+    assert!(listed.iter().all(known), "{after}");
     let said = desk.repose(&["recipes", "--model", "pocket"]).expect(0).out;
     assert!(
         said.lines().take(7).all(|line| line.contains("about")),
         "{said}"
     );
+}
+
+#[test]
+fn what_a_picture_shows_is_said_or_proposed() {
+    let desk = Desk::new();
+    desk.photo();
+    let learn = |photo: &str, name: &str, more: &[&str]| {
+        let what = [
+            "learn",
+            photo,
+            "--selection",
+            "photo_mask.png",
+            "--name",
+            name,
+        ];
+        let how = ["--consent", "drawn", "--json"];
+        desk.repose(&[&what[..], &how[..], more].concat())
+    };
+    let caption = |photo: &str, name: &str, more: &[&str]| {
+        learn(photo, name, more).expect(0).json();
+        let shown = desk
+            .repose(&["subjects", "show", name, "--json"])
+            .expect(0)
+            .json();
+        let versions = shown["subject"]["versions"].as_array().unwrap();
+        versions.last().unwrap()["caption"]
+            .as_str()
+            .map(str::to_owned)
+    };
+    assert_eq!(caption("photo.png", "it", &[]), None);
+    let is = ["--is", "owl"];
+    assert_eq!(
+        caption("photo.png", "it", &is).unwrap(),
+        "a photo of an owl"
+    );
+    let sitting = ["--is", "owl", "--action", "sitting"];
+    assert_eq!(
+        caption("photo.png", "it", &sitting).unwrap(),
+        "a photo of an owl sitting"
+    );
+    let named = ["--action", "on a rock"];
+    assert_eq!(
+        caption("photo.png", "bear", &named).unwrap(),
+        "a photo of a bear on a rock"
+    );
+    let own = ["--is", "bear", "--caption", "my bear"];
+    assert_eq!(caption("photo.png", "bear", &own).unwrap(), "my bear");
+    learn("photo.png", "bear", &["--caption", "a", "--action", "b"]).expect(2);
+
+    // A picture that was posed shows what it was posed to show.
+    for out in ["posed.png", "posed.ora"] {
+        let what = [
+            "pose",
+            "photo.png",
+            "--subject",
+            "bear",
+            "--selection",
+            "photo_mask.png",
+        ];
+        let how = [
+            "--prompt",
+            "a (bear:1.1)  waving",
+            "--model",
+            "pocket",
+            "--steps",
+            "2",
+            "--out",
+            out,
+        ];
+        desk.repose(&[&what[..], &how[..]].concat()).expect(0);
+        let posed = "a (bear:1.1) waving";
+        assert_eq!(
+            caption(out, "again", &["--is", "bear"]).unwrap(),
+            posed,
+            "{out}"
+        );
+        let other = ["--is", "bear", "--action", "sitting"];
+        assert_eq!(
+            caption(out, "again", &other).unwrap(),
+            "a photo of a bear sitting"
+        );
+        let said = desk.repose(&["info", out]).expect(0).out;
+        assert!(said.contains("prompt: a (bear:1.1)  waving"), "{said}");
+    }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::failure::Result;
+use crate::history::{self, between};
 use crate::io;
 use crate::session::Session;
 use crate::ui::Report;
@@ -50,12 +51,7 @@ pub fn photo(path: &Path) -> Result<Report> {
             .or_else(|| between(xmp, "DigitalSourceType=\"", "\""))?;
         value.rsplit('/').next().map(str::to_owned)
     });
-    let history = opened
-        .xmp
-        .as_deref()
-        .and_then(|xmp| between(xmp, "<stEvt:parameters>", "<"))
-        .and_then(|text| quick_xml::escape::unescape(text).ok())
-        .and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
+    let history = opened.xmp.as_deref().and_then(history::of_xmp);
     let mut lines = vec![
         format!("file      {}", opened.path.display()),
         format!("format    {}", opened.format.name()),
@@ -75,7 +71,7 @@ pub fn photo(path: &Path) -> Result<Report> {
         (Some(_), Some(source)) => lines.push(format!("history   {source}")),
     }
     if let Some(history) = &history {
-        for key in ["tool", "action", "at", "seed", "request_sha256"] {
+        for key in ["tool", "action", "prompt", "at", "seed", "request_sha256"] {
             match &history[key] {
                 serde_json::Value::Null => {}
                 serde_json::Value::String(text) => lines.push(format!("          {key}: {text}")),
@@ -107,10 +103,4 @@ pub fn photo(path: &Path) -> Result<Report> {
             "xmp": opened.xmp,
         }),
     })
-}
-
-/// What stands in `text` between `open` and the next `close`.
-fn between<'a>(text: &'a str, open: &str, close: &str) -> Option<&'a str> {
-    let rest = text.split_once(open)?.1;
-    rest.split_once(close).map(|(inside, _)| inside)
 }

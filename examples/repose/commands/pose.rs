@@ -48,12 +48,15 @@ pub fn pose(session: &Session, args: &args::Pose) -> Result<Report> {
     let subject = match (&args.learn, &mask) {
         (Some(name), Some(mask)) => {
             let refine = args.posing.refine;
+            let xmp = photo.xmp.as_deref();
+            let caption = learn::caption(session, name, &args.words, xmp)?;
             let about = learn::About {
                 training: None,
                 name,
                 consent: &args.consent,
                 refine,
-                words: &args.words,
+                caption: caption.as_deref(),
+                word: args.words.word.as_deref(),
             };
             learn::learn(session, &photo.picture, mask, &about)?;
             name

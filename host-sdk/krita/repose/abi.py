@@ -58,7 +58,7 @@ class ReposeText(ctypes.Structure):
     _fields_ = [("struct_size", c_uint32), ("steps", c_uint32), ("model", c_char_p), ("negative", c_char_p),
                 ("source", c_char_p), ("word", c_char_p), ("sampler", c_char_p), ("strength", c_float),
                 ("guidance", c_float), ("rescale", c_float), ("identity", c_float), ("clip_skip", c_uint32),
-                ("side", c_uint32), ("guided", c_float), ("reuse", c_uint32)]
+                ("side", c_uint32), ("guided", c_float), ("reuse", c_uint32), ("variant", c_char_p)]
 
 
 class ReposePoseRequest(ctypes.Structure):

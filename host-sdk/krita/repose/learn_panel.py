@@ -9,7 +9,7 @@ from .words import _
 # The contract's names for recipes, and what their papers call them; without one, the embedded engine alone learns.
 _RECIPES = (("custom-diffusion", "Custom Diffusion"), ("single-insert", "SingleInsert"),
             ("textual-inversion", "Textual Inversion"), ("dreambooth-lora", "DreamBooth LoRA"), ("detex", "DETEX"),
-            ("lipe", "LIPE"), ("dream-tuner", "DreamTuner"))
+            ("lipe", "LIPE"), ("dream-tuner", "DreamTuner"), ("reference", "Reference"))
 
 
 class LearnPanel(QWidget):
@@ -44,6 +44,7 @@ class LearnPanel(QWidget):
         for recipe, label in _RECIPES:
             self._recipe.addItem(label, recipe)
         self._recipe.setToolTip(_("All but the first also teach the subject to a text model, which takes minutes or hours; "
+                                  "Reference trains nothing, each pose looks at this picture instead; "
                                   "LIPE wants to know what the subject does in the picture"))
         self._model = QLineEdit()
         self._model.setObjectName("repose_learn_model")
@@ -56,14 +57,17 @@ class LearnPanel(QWidget):
         self._takes.hide()
         self._recipe.currentIndexChanged.connect(self._chosen)
         self._model.editingFinished.connect(self._chosen)
-        self._caption = QLineEdit()
-        self._caption.setObjectName("repose_caption")
-        self._caption.setPlaceholderText(_("such as: a teddy bear on a rock"))
         self._word = QLineEdit()
         self._word.setObjectName("repose_word")
         self._word.setPlaceholderText(_("such as: teddy bear"))
-        for field in (self._caption, self._word):
-            field.setToolTip(_("For poses in words; English is understood best"))
+        self._word.setToolTip(_("For poses in words; English is understood best"))
+        self._word.editingFinished.connect(self._propose)
+        self._caption = QLineEdit()
+        self._caption.setObjectName("repose_caption")
+        self._caption.setPlaceholderText(_("such as: a teddy bear sitting on a rock"))
+        self._caption.setToolTip(_("For poses in words; English is understood best. Say also what the subject does: what is not "
+                                   "said is learned as a part of the subject"))
+        self._proposed = ""
         self.button = QPushButton(_("Learn"))
         self.button.setObjectName("repose_learn_button")
         self.button.clicked.connect(self._ask)
@@ -82,7 +86,7 @@ class LearnPanel(QWidget):
         form.addRow(QLabel(_("Model")))
         form.addRow(self._model)
         form.addRow(self._takes)
-        for label, field in ((_("The picture shows"), self._caption), (_("The subject is"), self._word)):
+        for label, field in ((_("The subject is"), self._word), (_("The picture shows"), self._caption)):
             form.addRow(QLabel(label))
             form.addRow(field)
         layout = QVBoxLayout(self)
@@ -95,6 +99,12 @@ class LearnPanel(QWidget):
         self._model.setEnabled(bool(recipe))
         self._takes.setText(takes(recipe, self._model.text().strip()) if recipe else "")
         self._takes.setVisible(bool(self._takes.text()))
+
+    def _propose(self):
+        """Says what the picture shows from what the subject is, until the user says more."""
+        if self._caption.text().strip() in ("", self._proposed):
+            self._proposed = proposed(self._word.text().strip())
+            self._caption.setText(self._proposed)
 
     def _ask(self):
         settings.write("consent", self._consent.text())
@@ -113,14 +123,30 @@ class LearnPanel(QWidget):
         })
 
 
-def takes(recipe, model):
-    """How long a recipe takes here, as far as that is known."""
+def proposed(word):
+    """What a picture of such a subject may be said to show."""
     try:
-        recipes = shared().library(command="recipes", model=model or None)["recipes"]
+        return shared().library(command="caption", word=word)["caption"] if word else ""
     except Failure:
         # Whatever is wrong is said when the user learns.
         return ""
-    one = next((one for one in recipes if one["name"] == recipe), {})
+
+
+def takes(recipe, model):
+    """How long a recipe takes here, as far as that is known, and what it wants."""
+    try:
+        recipes = shared().library(command="recipes", model=model or None)["recipes"]
+    except Failure:
+        return ""
+    time = _time(next((one for one in recipes if one["name"] == recipe), {}))
+    if recipe == "lipe":
+        return f'{time} {_("Say what the subject does where it says what the picture shows.")}'
+    return time
+
+
+def _time(one):
+    if one.get("steps") == 0:
+        return _("Nothing is trained: learning takes a moment, and each pose looks at this picture.")
     if one.get("seconds") is None:
         return _("How long it takes here is known once the model has begun to learn something.")
     minutes = max(1, round(one["seconds"] / 60))

@@ -109,11 +109,12 @@ def learn(document, name, consent, node=None, selection=None, person=False, pers
 
 def repose(document, subject, pins=(), node=None, selection=None, guide=None, prompt=None, move=(0.0, 0.0), scale=1.0,
            angle=0.0, seed=0, candidates=1, grow=0, version=0, refine="auto", model=None, negative=None, source=None,
-           sampler=None, strength=0.0, guidance=0.0, steps=0):
+           sampler=None, strength=0.0, guidance=0.0, steps=0, variant=None):
     """Begins to give a subject a new pose. `guide` is a layer with a rough edit.
 
     With a prompt, a text model draws the pose. What comes after `refine` is for it alone, as in ReposeText: `model` if
-    there are several, `negative` says what must not be seen, `source` what the picture shows now; None, 0: a good default.
+    there are several, `negative` says what must not be seen, `source` what the picture shows now, `variant` which parts
+    of the papers' methods are left out or put in; None, 0: a good default.
     """
     node = paint_layer(document, node)
     chosen = selection_of(selection if selection is not None else document.selection())
@@ -129,8 +130,8 @@ def repose(document, subject, pins=(), node=None, selection=None, guide=None, pr
     if painted:
         request.guide = pointer(painted.struct)
     text = sized(abi.ReposeText, model=_text(model), negative=_text(negative), source=_text(source),
-                 sampler=_text(sampler), strength=strength, guidance=guidance, steps=steps)
-    if prompt and any((model, negative, source, sampler, strength, guidance, steps)):
+                 sampler=_text(sampler), strength=strength, guidance=guidance, steps=steps, variant=_text(variant))
+    if prompt and any((model, negative, source, sampler, strength, guidance, steps, variant)):
         request.text = pointer(text)
     if pins:
         request.pins = ctypes.cast(points, ctypes.POINTER(abi.ReposePin))

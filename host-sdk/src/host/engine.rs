@@ -342,6 +342,7 @@ struct Words<'a> {
     source: Option<CString>,
     word: Option<CString>,
     sampler: Option<CString>,
+    variant: Option<CString>,
 }
 
 impl<'a> Words<'a> {
@@ -353,6 +354,7 @@ impl<'a> Words<'a> {
             source: optional(options.source, "the source caption")?,
             word: optional(options.word, "the subject's word")?,
             sampler: optional(options.sampler, "the sampler")?,
+            variant: optional(options.variant, "the variant")?,
         })
     }
 
@@ -377,6 +379,7 @@ impl<'a> Words<'a> {
             side: it.side.unwrap_or(0),
             guided: share(it.guided),
             reuse: it.reuse.unwrap_or(0),
+            variant: text_pointer(self.variant.as_ref()),
         }
     }
 }

@@ -215,8 +215,8 @@ pub struct Pin {
 /// How a text model learns a subject. `None`: the recipe's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Training<'a> {
-    /// `textual-inversion`, `dreambooth-lora`, `custom-diffusion`, `single-insert`, `detex`, `lipe` or `dream-tuner`; `-no-`
-    /// and the name of a part leave that out.
+    /// `textual-inversion`, `dreambooth-lora`, `custom-diffusion`, `single-insert`, `detex`, `lipe`, `dream-tuner` or `reference`,
+    /// which trains nothing; `-no-` and the name of a part leave that out.
     pub recipe: Option<&'a str>,
     /// Name, path, or Hugging Face id such as `org/name`; `None`: the only model there is.
     pub model: Option<&'a str>,
@@ -290,6 +290,9 @@ pub struct TextOptions<'a> {
     /// Of so many steps, 1 to 10, one computes all of the network; the others reuse its deep features (arXiv 2312.00858).
     /// `None`: all steps compute it.
     pub reuse: Option<u32>,
+    /// Parts of the papers' methods left out or put in, by names joined by commas: `no-blend` (arXiv 2406.17236, NIMA),
+    /// `no-mask` (arXiv 2312.13691, §3.2) and `interleaved` (the same, §3.3).
+    pub variant: Option<&'a str>,
 }
 
 /// Give a subject a new pose.

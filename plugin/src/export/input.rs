@@ -306,6 +306,8 @@ unsafe fn words(raw: *const abi::Text) -> Result<Option<Box<Words>>> {
         side: (it.side != 0).then_some(it.side),
         guided: set(it.guided).map(below_is_none),
         reuse: (it.reuse != 0).then_some(it.reuse),
+        // SAFETY: the caller's promise.
+        variant: unsafe { optional_text(it.variant, "the variant") }?,
     })))
 }
 

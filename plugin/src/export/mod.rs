@@ -314,7 +314,9 @@ unsafe extern "C" fn library_command(
         let library = || Library::open(engine.library.clone());
         let said = match command_name(&json).as_deref() {
             Some(name) if models::command::NAMES.contains(&name) => engine.models.command(&json)?,
-            Some(learn::command::NAME) => learn::command::answer(&library()?, &json)?,
+            Some(name) if learn::command::NAMES.contains(&name) => {
+                learn::command::answer(&library()?, &json)?
+            }
             _ => library()?.command(&json)?,
         };
         // SAFETY: checked above; the host promises that a pointer may be written there.

@@ -12,6 +12,7 @@ mod trim;
 
 use sha2::{Digest, Sha256};
 use speed::Speeds;
+pub use text::photo_of;
 use text::{Picture, Study};
 
 use crate::canvas::{Canvas, Grid, Image, Mask, Raster, Rect, Selection, Space, grow};

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::check;
-use crate::Result;
 use crate::learn::recipe::Variant;
+use crate::{Error, Result};
 
 /// Most steps of training.
 const MAX_STEPS: u32 = 100_000;
@@ -37,12 +37,19 @@ pub struct Training {
 
 impl Training {
     /// # Errors
-    /// `Caller` for a number out of its range, a text that is too long, or a recipe that there is not.
+    /// `Caller` for a number out of its range or that the recipe has not, a text that is too long, or a recipe that there is
+    /// not.
     pub(super) fn check(&self) -> Result<()> {
         if let Some(model) = &self.model {
             check::text(model, "the model's name")?;
         }
-        self.recipe()?;
+        let recipe = self.recipe()?;
+        if recipe.course().lessons.is_empty() && (self.steps.is_some() || self.rank.is_some()) {
+            return Err(Error::caller(format!(
+                "the recipe {} trains nothing: leave steps and rank out, or name another recipe",
+                recipe.name()
+            )));
+        }
         check::ranges(&[
             ("steps", self.steps, 1, MAX_STEPS),
             ("rank", self.rank, 1, MAX_RANK),

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::check;
 use crate::Result;
+use crate::repose::prompt::Variant;
 
 /// What a text model is told beside the prompt. `None`: the default of the model or of
 /// [`repose::prompt`](crate::repose::prompt).
@@ -51,11 +52,14 @@ pub struct Words {
     /// Of so many steps, 1 to 10, one computes all of the network; the others reuse its deep features.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reuse: Option<u32>,
+    /// Names of what is left out or put in, joined by commas, see [`Variant`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
 }
 
 impl Words {
     /// # Errors
-    /// `Caller` for a number out of its range, or a text that is too long.
+    /// `Caller` for a number out of its range, a text that is too long, or a variant that there is not.
     pub(super) fn check(&self) -> Result<()> {
         let texts = [
             (&self.model, "the model's name"),
@@ -69,6 +73,10 @@ impl Words {
                 check::text(text, what)?;
             }
         }
+        self.variant
+            .as_deref()
+            .unwrap_or_default()
+            .parse::<Variant>()?;
         check::ranges(&[
             ("steps", self.steps.map(|n| n as f32), 1.0, 1000.0),
             ("strength", self.strength, 0.01, 1.0),

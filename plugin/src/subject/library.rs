@@ -201,6 +201,14 @@ impl Library {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn newest(&self, name: &str, count: usize) -> Result<Vec<Subject>> {
+        self.earlier(name, u32::MAX, count)
+    }
+
+    /// The newest versions before `version`, as [`newest`](Self::newest).
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn earlier(&self, name: &str, version: u32, count: usize) -> Result<Vec<Subject>> {
         let folder = match count {
             0 => None,
             _ => self.find(name)?,
@@ -208,7 +216,8 @@ impl Library {
         let Some(folder) = folder else {
             return Ok(Vec::new());
         };
-        let numbers = versions(&folder.path)?.into_iter().rev().take(count);
+        let numbers = versions(&folder.path)?.into_iter().rev();
+        let numbers = numbers.filter(|(number, _)| *number < version).take(count);
         let load = |(number, _)| Ok(self.load(name, Some(number))?.0);
         numbers.map(load).collect()
     }

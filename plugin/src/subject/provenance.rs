@@ -55,6 +55,9 @@ pub struct History {
     pub model: Option<String>,
     /// SHA-256 that names the model's weights; the patch engine has none.
     pub model_sha256: Option<String>,
+    /// The pose in words that was asked for, as the user wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
     /// The subject, where one was used.
     pub subject: Option<SubjectUse>,
     /// IPTC digital source type of the result.
@@ -77,6 +80,7 @@ pub fn history(
         seed,
         model: None,
         model_sha256: None,
+        prompt: None,
         subject,
         digital_source_type: SOURCE_TYPE.into(),
     }
@@ -93,6 +97,13 @@ impl History {
             digital_source_type: TRAINED_SOURCE_TYPE.into(),
             ..self
         }
+    }
+
+    /// The same for a result that was asked for in these words.
+    #[must_use]
+    pub fn by_words(self, prompt: Option<&str>) -> Self {
+        let prompt = prompt.filter(|p| !p.trim().is_empty()).map(str::to_owned);
+        Self { prompt, ..self }
     }
 }
 

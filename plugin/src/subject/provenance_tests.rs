@@ -16,6 +16,7 @@ fn example(consent: &str) -> History {
         }),
         u64::MAX,
     )
+    .by_words(Some("a bear <lora:x> & \"it\""))
 }
 
 /// Checks that the packet is well-formed and returns the text of each element.

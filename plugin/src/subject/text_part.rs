@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::words::stands;
 
 /// What a text model learned of a subject, as files that other programs read too.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct TextPart {
     /// By what and how.
     pub facts: TextFacts,
@@ -18,6 +18,13 @@ pub struct TextPart {
     /// Learned words for what pictures show beside the subject, [`TextFacts::beside`]: safetensors with a tensor for each word
     /// and text encoder. Empty: none.
     pub beside: Vec<u8>,
+}
+
+impl TextPart {
+    /// Whether anything was trained: the recipe `reference` trains nothing.
+    pub fn trained(&self) -> bool {
+        !self.lora.is_empty() || !self.word.is_empty()
+    }
 }
 
 /// By what and how a text part was learned.

@@ -153,8 +153,14 @@ def steps():
     docker.learn._consent.clear()
     yield from click(docker.learn._consent)
     yield from hand(do="type", text="my own toy")
-    docker.learn._caption.setText("a bear on a rock")
-    docker.learn._word.setText("teddy bear")
+    # What the subject is proposes what the picture shows; what the user says stays.
+    caption, word = docker.learn._caption, docker.learn._word
+    word.setText("teddy bear")
+    word.editingFinished.emit()
+    check(caption.text() == "a photo of a teddy bear", caption.text())
+    caption.setText("a bear on a rock")
+    word.editingFinished.emit()
+    check(caption.text() == "a bear on a rock", caption.text())
     # What a recipe takes: either unknown before the model begins to learn here, or measured then, by an earlier test.
     takes = docker.learn._takes
     docker.learn._recipe.setCurrentIndex(1)

@@ -262,31 +262,41 @@ impl Model {
         skip: usize,
     ) -> Result<[Text; 3]> {
         let (stages, words) = (self.stages(&self.learned), self.learned.names());
-        let [follow, avoid, shown] = [prompt, negative, source].map(Prompt::parse);
+        let [follow, avoid] = [prompt, negative].map(Prompt::parse);
         let empty = negative.trim().is_empty();
         let [follow, mut avoid] = Conditioning::pair(&stages, [&follow?, &avoid?], words, skip)?;
         if empty && self.zeros_for_empty {
             avoid = avoid.zeros()?;
         }
-        let shown = Conditioning::new(&stages, &shown?, words, 1, skip)?;
         let mut places = Vec::new();
         for phrase in subjects {
             places.extend(self.places(&follow, phrase, &self.learned)?);
         }
         places.sort_unstable();
         places.dedup();
-        let plain = |conditioning| Text {
-            conditioning,
-            word: Vec::new(),
-        };
         Ok([
             Text {
                 conditioning: follow,
                 word: places,
             },
-            plain(avoid),
-            plain(shown),
+            Text {
+                conditioning: avoid,
+                word: Vec::new(),
+            },
+            self.shown(source, skip)?,
         ])
+    }
+
+    /// Encodes what a picture shows. `skip` layers of the text encoders are left out.
+    ///
+    /// # Errors
+    /// As [`Conditioning::new`].
+    pub fn shown(&self, caption: &str, skip: usize) -> Result<Text> {
+        let (stages, caption) = (self.stages(&self.learned), Prompt::parse(caption)?);
+        Ok(Text {
+            conditioning: Conditioning::new(&stages, &caption, self.learned.names(), 1, skip)?,
+            word: Vec::new(),
+        })
     }
 
     /// Encodes one prompt with other learned words than the model's own: gradients reach their vectors.

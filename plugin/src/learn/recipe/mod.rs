@@ -8,6 +8,7 @@ mod detex;
 mod dream_tuner;
 mod dreambooth_lora;
 mod lipe;
+mod reference;
 mod single_insert;
 mod textual_inversion;
 mod without;
@@ -36,11 +37,13 @@ pub enum Recipe {
     Lipe,
     /// A word and small changes, the class held by pictures that are like the subject.
     DreamTuner,
+    /// Nothing: poses look at the pictures themselves.
+    Reference,
 }
 
 impl Recipe {
     /// All.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::TextualInversion,
         Self::DreamboothLora,
         Self::CustomDiffusion,
@@ -48,6 +51,7 @@ impl Recipe {
         Self::Detex,
         Self::Lipe,
         Self::DreamTuner,
+        Self::Reference,
     ];
 
     /// What users call it.
@@ -60,6 +64,7 @@ impl Recipe {
             Self::Detex => "detex",
             Self::Lipe => "lipe",
             Self::DreamTuner => "dream-tuner",
+            Self::Reference => "reference",
         }
     }
 
@@ -73,6 +78,7 @@ impl Recipe {
             Self::Detex => detex::course(),
             Self::Lipe => lipe::course(),
             Self::DreamTuner => dream_tuner::course(),
+            Self::Reference => reference::course(),
         }
     }
 }
@@ -92,7 +98,7 @@ impl FromStr for Recipe {
 /// A method.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Course {
-    /// One after the other; what an earlier one learned stays.
+    /// One after the other; what an earlier one learned stays. None: nothing is trained.
     pub lessons: Vec<Lesson>,
     /// How many pictures the untouched model makes of the class, for lessons that look at them …
     pub class_pictures: usize,

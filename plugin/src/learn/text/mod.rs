@@ -27,7 +27,8 @@ use crate::progress::Progress;
 use crate::subject::{TextFacts, TextPart};
 use crate::{Error, Result};
 use imagine::{Like, Made, Wish, imagine};
-use lesson::{Class, photo_of};
+use lesson::Class;
+pub use lesson::photo_of;
 use pupil::Pupil;
 pub use reference::Picture;
 use reference::Reference;
@@ -106,13 +107,19 @@ impl Study<'_> {
         progress: &Progress,
         told: &dyn Fn(Measured) -> Result<()>,
     ) -> Result<TextPart> {
+        let began = Instant::now();
+        let course = self.recipe.course().with(self.steps, self.rank);
+        if course.lessons.is_empty() {
+            return Ok(TextPart {
+                facts: self.facts(model, pictures, &course, began),
+                ..TextPart::default()
+            });
+        }
         if model.inpainting() {
             return Err(Error::refused(
                 "models for inpainting are not taught: learn with the plain model they were made from, and re-pose with it",
             ));
         }
-        let began = Instant::now();
-        let course = self.recipe.course().with(self.steps, self.rank);
         let mut meter = Meter::new(&course, progress);
         progress.stage("encoding")?;
         let references: Vec<Reference> = pictures
@@ -144,26 +151,40 @@ impl Study<'_> {
         model.take_off();
         told(meter.took(measured))?;
         self.forget(course.lessons.len());
-        let reference = model.reference();
         Ok(TextPart {
             facts: TextFacts {
-                recipe: self.recipe.name(),
-                model: reference.name,
-                family: model.family().word().to_owned(),
-                model_sha256: reference.sha256,
                 token: self.token.clone(),
-                word: self.word.to_owned(),
-                pictures: pictures.len() as u32,
-                steps: course.lessons.iter().map(|l| l.steps).sum(),
-                seed: self.seed,
-                seconds: began.elapsed().as_secs_f32(),
                 losses,
                 beside: pupil.beside(),
+                ..self.facts(model, pictures, &course, began)
             },
             lora: pupil.lora()?,
             word: pupil.word()?,
             beside: pupil.words_beside()?,
         })
+    }
+
+    /// What is known of a study that began then, but for what it has learned.
+    fn facts(
+        &self,
+        model: &Model,
+        pictures: &[Picture],
+        course: &Course,
+        began: Instant,
+    ) -> TextFacts {
+        let reference = model.reference();
+        TextFacts {
+            recipe: self.recipe.name(),
+            model: reference.name,
+            family: model.family().word().to_owned(),
+            model_sha256: reference.sha256,
+            word: self.word.to_owned(),
+            pictures: pictures.len() as u32,
+            steps: course.lessons.iter().map(|l| l.steps).sum(),
+            seed: self.seed,
+            seconds: began.elapsed().as_secs_f32(),
+            ..TextFacts::default()
+        }
     }
 
     /// Pictures of the class by the untouched model.
@@ -317,14 +338,14 @@ impl Study<'_> {
     }
 }
 
-/// How long a course takes, in passes of one sample through the U-Net.
+/// How long a course takes, in passes of one sample through the U-Net: 0 if nothing is trained.
 pub fn passes(course: &Course) -> f32 {
     let taught = course.lessons.iter().map(|l| {
         let previews = previews(l) as f32 * GUIDED * PREVIEW_STEPS as f32;
         l.steps as f32 * step(l) + encoded(l) + previews
     });
     let class = (course.class_pictures * CLASS_STEPS) as f32 * sampled(course.class_of);
-    (taught.sum::<f32>() + class).max(1.0)
+    taught.sum::<f32>() + class
 }
 
 /// How long a step takes, in the same passes.

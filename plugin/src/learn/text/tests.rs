@@ -111,7 +111,8 @@ fn every_recipe_makes_the_picture_likelier_under_its_words() -> Result<()> {
     let caption = "a photo of a red bear sitting in a meadow";
     let told = "a photo of a red my-bear bear sitting in a meadow";
     let plain = error(&model, &NewWords::default(), caption)?;
-    for recipe in Recipe::ALL {
+    let trains = |recipe: &Recipe| !recipe.course().lessons.is_empty();
+    for recipe in Recipe::ALL.into_iter().filter(trains) {
         let study = Study {
             // Quick enough for a test, and far enough to be seen.
             rank: Some(8),
@@ -131,6 +132,30 @@ fn every_recipe_makes_the_picture_likelier_under_its_words() -> Result<()> {
             recipe.name()
         );
     }
+    Ok(())
+}
+
+#[test]
+fn what_is_not_trained_says_so() -> Result<()> {
+    let model = model()?;
+    let told = std::cell::Cell::new(0);
+    let study = Study {
+        steps: None,
+        ..study(Recipe::Reference, 0)
+    };
+    let part = study.run(&model, &[picture()], &Progress::new(), &|_| {
+        told.set(told.get() + 1);
+        Ok(())
+    })?;
+    assert!(!part.trained());
+    assert_eq!(
+        (part.facts.steps, part.facts.pictures, told.get()),
+        (0, 1, 0)
+    );
+    assert_eq!(
+        (part.facts.recipe.as_str(), part.facts.token.as_str()),
+        ("reference", "")
+    );
     Ok(())
 }
 

@@ -31,15 +31,20 @@ impl<'a> Cast<'a> {
     pub fn new(request: &Repose, subject: &'a Subject, library: &Library) -> Result<Self> {
         let prompt = request.prompt.as_deref().unwrap_or_default();
         let mut cast = Self {
-            own: subject.text.as_ref().map(|part| Taught {
-                part,
-                used: LoraUse {
-                    name: request.subject.clone(),
-                    text_encoder: 1.0,
-                    unet: 1.0,
-                },
-                named: false,
-            }),
+            // Where nothing was trained, nothing is put on, and any model will do.
+            own: subject
+                .text
+                .as_ref()
+                .filter(|part| part.trained())
+                .map(|part| Taught {
+                    part,
+                    used: LoraUse {
+                        name: request.subject.clone(),
+                        text_encoder: 1.0,
+                        unet: 1.0,
+                    },
+                    named: false,
+                }),
             others: Vec::new(),
         };
         for used in Prompt::parse(prompt)?.subjects {
@@ -49,13 +54,26 @@ impl<'a> Cast<'a> {
                     used.name
                 ))
             };
+            let untrained = || {
+                Error::caller(format!(
+                    "the recipe \"reference\", by which {:?} was learned, holds up the look of the subject that is posed and \
+                     has no word for prompts: leave <subject:{}> out, or learn it with another recipe",
+                    used.name, used.name
+                ))
+            };
             if used.name == request.subject {
+                if subject.text.is_some() && cast.own.is_none() {
+                    return Err(untrained());
+                }
                 let own = cast.own.as_mut().ok_or_else(untaught)?;
                 (own.used, own.named) = (used, true);
                 continue;
             }
             let (other, subject) = library.load(&used.name, None)?;
             let part = other.text.ok_or_else(untaught)?;
+            if !part.trained() {
+                return Err(untrained());
+            }
             let facts = &part.facts;
             let seen = !places(prompt, &facts.word).is_empty() || stands(prompt, &facts.token);
             if !seen && !facts.lends(prompt) {

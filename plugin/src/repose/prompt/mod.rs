@@ -7,6 +7,7 @@
 //! outside the layer's mask is the document's own.
 
 mod cast;
+mod look;
 mod path;
 mod plan;
 mod preview;
@@ -15,6 +16,7 @@ mod room;
 mod sample;
 mod seam;
 mod turns;
+mod variant;
 mod watch;
 
 use super::{Found, Posed, Work, asks_for_shape, locate, mask_depth};
@@ -25,6 +27,7 @@ use crate::engine::stable_diffusion::frame::Frame;
 use crate::engine::stable_diffusion::model::{Model, Text};
 use crate::engine::stable_diffusion::sampler::{Method, Noise, Sampler};
 use crate::engine::stable_diffusion::unet::{Controls, TextMemory};
+use crate::learn::picture_hash;
 use crate::outcome::Outcome;
 use crate::progress::Progress;
 use crate::request::Repose;
@@ -32,11 +35,13 @@ use crate::subject::{Library, Subject};
 use crate::{Error, Result};
 use candle_core::Tensor;
 use cast::Cast;
+use look::{Learned, Look, Source};
 use path::Path;
 use plan::Plan;
 use region::Region;
 use sample::Run;
 use turns::Turn;
+pub use variant::Variant;
 use watch::Watch;
 
 /// Share of the silhouette's longer side by which an edit may reach beyond it where neither attention nor a shape tells
@@ -71,6 +76,9 @@ pub fn run(
     let canvas = Canvas::new(&request.picture)?;
     let found = locate(&canvas, request, &subject)?;
     progress.stage("model")?;
+    let edited = found.removal.as_ref();
+    let edited = edited.map(|_| picture_hash(&request.picture));
+    let sources = Source::all(&subject, &used, edited.as_deref(), library)?;
     let model = models.open(plan.model.as_deref(), &plan.texts(), &cast.taught())?;
     let texts = Texts::new(model, &plan)?;
     let rough = match shaped || found.removal.is_none() {
@@ -79,8 +87,11 @@ pub fn run(
     };
     let wanted = plan.side.unwrap_or(model.side());
     let (layers, side) = room::within(wanted, |side| {
-        let scene = Scene::new(&canvas, &found, rough.as_ref(), &plan, model, side)?;
-        redraw(&canvas, request, &plan, &scene, &texts, progress)
+        let scene = Scene::new(&canvas, request, &found, rough.as_ref(), &plan, model, side)?;
+        let learned = Learned::all(&sources, &plan, model, side, request.seed, &mut || {
+            progress.check()
+        })?;
+        redraw(&canvas, request, &plan, &scene, &texts, &learned, progress)
     })?;
     cast.log(library)?;
     let mut outcome = Outcome {
@@ -104,14 +115,28 @@ fn redraw(
     plan: &Plan,
     scene: &Scene,
     texts: &Texts<'_>,
+    learned: &[Learned],
     progress: &Progress,
 ) -> Result<Vec<Layer>> {
     let model = texts.model;
     let mut layers = Vec::new();
-    let mut watch = Watch::new(scene, model, progress, request.candidates);
+    let old = scene.old.as_ref().filter(|_| plan.identity > 0.0);
+    let looks = usize::from(old.is_some()) + learned.len();
+    let mut watch = Watch::new(scene, model, progress, request.candidates, looks);
     let latents = Latents::new(scene, model, progress)?;
     watch.know(&latents.start)?;
     let path = scene.path(&latents, texts, request.seed, &mut watch)?;
+    // Several pictures count as much as one: with ω for each, the benchmark saw fewer of the poses that were asked for.
+    let weight = plan.identity / looks.max(1) as f32;
+    let own = old.map(|subject| Look {
+        path: &path,
+        text: &texts.source,
+        memory: &texts.shown,
+        subject,
+        weight,
+    });
+    let learned = learned.iter().map(|one| one.look(weight));
+    let looks: Vec<Look<'_>> = own.into_iter().chain(learned).collect();
     for candidate in 0..request.candidates {
         progress.stage("sampling")?;
         watch.candidate(candidate);
@@ -121,17 +146,16 @@ fn redraw(
             region: &scene.region,
             path: &path,
             start: &latents.start,
-            source: &texts.source,
             target: &texts.target,
             negative: &texts.negative,
-            shown: &texts.shown,
             asked: &texts.asked,
+            twice: &texts.twice,
             alone: &texts.alone,
-            subject: scene.old.as_ref(),
+            looks: &looks,
             masked: latents.masked.as_ref(),
             guidance: plan.guidance(model),
             rescale: plan.rescale,
-            identity: plan.identity,
+            variant: plan.variant,
             first: scene.first,
             turns: &scene.turns,
         };
@@ -191,6 +215,7 @@ struct Scene {
 impl Scene {
     fn new(
         canvas: &Canvas<'_>,
+        request: &Repose,
         found: &Found,
         rough: Option<&Rough>,
         plan: &Plan,
@@ -238,7 +263,7 @@ impl Scene {
             region: Region::new(frame, asked),
             frame,
             picture,
-            turns: plan.turns(model, sampler.steps() - first),
+            turns: plan.turns(model, sampler.steps() - first, request.seed),
             sampler,
             first,
         })
@@ -337,9 +362,10 @@ struct Texts<'a> {
     source: Text,
     target: Text,
     negative: Text,
-    /// What the network makes of `source`, of the other two together, and of `target` alone.
+    /// What the network makes of `source`, of the other two together, of `target` twice, and of it alone.
     shown: TextMemory,
     asked: TextMemory,
+    twice: TextMemory,
     alone: TextMemory,
 }
 
@@ -357,6 +383,7 @@ impl<'a> Texts<'a> {
             negative,
             shown: TextMemory::default(),
             asked: TextMemory::default(),
+            twice: TextMemory::default(),
             alone: TextMemory::default(),
         })
     }

@@ -1,9 +1,10 @@
 //! What a request asks of a text model, with the defaults filled in.
 
 use super::cast::Cast;
-use super::turns::{Turn, turns};
+use super::turns::{Lacks, Turn, turns};
+use super::variant::Variant;
 use crate::engine::stable_diffusion::model::Model;
-use crate::engine::stable_diffusion::sampler::{GUIDANCE, Method};
+use crate::engine::stable_diffusion::sampler::{GUIDANCE, Method, Noise};
 use crate::request::Repose;
 use crate::subject::{Subject, TextFacts, marked, places};
 use crate::{Error, Result};
@@ -13,6 +14,14 @@ const DDIM_STEPS: usize = 30;
 /// ω of the subject's look. DreamTuner's 3 is for a look that guidance does not strengthen; of 0 to 3, 1 kept the most
 /// subjects in the most poses (`bench_pocket --identity`).
 const LIKENESS: f32 = 1.0;
+/// Share of the steps, from the start, in which it is held up. On 12 subjects, 4 seeds each, 0.7 kept as much of the subject
+/// as all of them (identity 0.83) and drew cleaner figures: action 94 %, success 77 %, against 90 % and 71 %; 0.5 gave 0.80,
+/// 100 % and 75 %.
+const LOOKED: f64 = 0.7;
+/// In so many of ten steps interleaved guidance leads to the subject's look: p_r = 0.9 (arXiv 2312.13691, §3.3).
+const LED_BY_LOOK: usize = 9;
+/// The seed's stream for which steps these are.
+const GUIDANCE_STREAM: u64 = 2;
 /// Strength where pins, a guide or a placement give the pose, so that their layout stays.
 const KEEP_LAYOUT: f64 = 0.6;
 
@@ -45,6 +54,8 @@ pub struct Plan {
     reuse: usize,
     /// ω of the subject's look.
     pub identity: f32,
+    /// What is left out or put in.
+    pub variant: Variant,
     /// Last layers of the text encoder to leave out.
     pub clip_skip: usize,
     /// Longer side of the frame for the model.
@@ -93,7 +104,8 @@ impl Plan {
         for facts in cast.others(&asked) {
             subjects.push(named(facts, &facts.word, &mut prompt, &mut source));
         }
-        let learned_with = cast.own().or(cast.all_others().next());
+        let own = subject.text.as_ref().map(|text| &text.facts);
+        let learned_with = own.or(cast.all_others().next());
         let learned_with = filled(learned_with.map(|facts| facts.model.clone()));
         Ok(Self {
             model: filled(words.model).or(learned_with),
@@ -111,6 +123,7 @@ impl Plan {
             rescale: words.rescale.map_or(0.0, f64::from),
             guided: words.guided.map_or(1.0, f64::from),
             reuse: words.reuse.map_or(1, |n| n as usize),
+            variant: words.variant.unwrap_or_default().parse()?,
             identity: words.identity.unwrap_or(LIKENESS),
             clip_skip: words.clip_skip as usize,
             side: words.side.map(|n| n as usize),
@@ -142,14 +155,27 @@ impl Plan {
         self.guidance.unwrap_or(usual)
     }
 
-    /// What each of a model's steps computes.
-    pub fn turns(&self, model: &Model, steps: usize) -> Vec<Turn> {
+    /// What each of a model's steps computes; where chance has a part in it, that of `seed`.
+    pub fn turns(&self, model: &Model, steps: usize, seed: u64) -> Vec<Turn> {
         // Guidance of 1 is the output for the prompt.
         let guided = match self.guidance(model) == 1.0 {
             true => 0.0,
             false => self.guided,
         };
-        turns(steps, guided, self.reuse)
+        // Guidance to the look alone would lead nowhere without it.
+        let looked = match self.variant.interleaved {
+            true => 1.0,
+            false => LOOKED,
+        };
+        let mut chance = Noise::new(seed, GUIDANCE_STREAM);
+        turns(steps, guided, looked, self.reuse, &mut || match (
+            self.variant.interleaved,
+            chance.below(10) < LED_BY_LOOK,
+        ) {
+            (false, _) => Lacks::Both,
+            (true, true) => Lacks::Look,
+            (true, false) => Lacks::Prompt,
+        })
     }
 }
 

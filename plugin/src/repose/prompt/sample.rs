@@ -1,6 +1,6 @@
 //! One run from noise to the re-posed latent.
 //!
-//! At each step the model sees the subject as it was (self-subject-attention, DreamTuner, arXiv 2312.13691, §3.2), and after
+//! At each step the model sees pictures of the subject (self-subject-attention, DreamTuner, arXiv 2312.13691, §3.2), and after
 //! the first ones what lies outside the old and the new silhouette is set back to the picture's own path (NIMA of LIPE,
 //! arXiv 2406.17236).
 
@@ -8,9 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use candle_core::{Device, Tensor};
 
+use super::look::Look;
 use super::path::{Path, blend};
 use super::region::Region;
-use super::turns::Turn;
+use super::turns::{Lacks, Turn};
+use super::variant::Variant;
 use crate::Result;
 use crate::canvas::{Grid, Mask};
 use crate::engine::stable_diffusion::frame::{Frame, mask_tensor, scale_mask};
@@ -39,28 +41,26 @@ pub struct Run<'a> {
     pub path: &'a Path,
     /// The latent the edit starts from: the picture's own, or that of a deformed subject over restored background.
     pub start: &'a Tensor,
-    /// What the picture shows.
-    pub source: &'a Text,
-    /// What it shall show.
+    /// What the picture shall show.
     pub target: &'a Text,
     /// What it shall not show.
     pub negative: &'a Text,
-    /// What the network makes of `source` alone, of `negative` and `target` together, and of `target` alone.
-    pub shown: &'a TextMemory,
-    /// See `shown`.
+    /// What the network makes of `negative` and `target` together, of `target` twice, and of `target` alone.
     pub asked: &'a TextMemory,
-    /// See `shown`.
+    /// See `asked`.
+    pub twice: &'a TextMemory,
+    /// See `asked`.
     pub alone: &'a TextMemory,
-    /// The subject's places in the frame, 0 to 1, from which its look is taken; `None`: from nowhere.
-    pub subject: Option<&'a Mask>,
+    /// The pictures from which the subject's look is taken; none: from nowhere.
+    pub looks: &'a [Look<'a>],
     /// The masked picture's latent, for inpainting models.
     pub masked: Option<&'a Tensor>,
     /// Classifier-free guidance.
     pub guidance: f64,
     /// Guidance rescale.
     pub rescale: f64,
-    /// ω of the subject's look.
-    pub identity: f32,
+    /// What is left out or put in.
+    pub variant: Variant,
     /// First index of the sampler's run.
     pub first: usize,
     /// What each step from there computes.
@@ -70,8 +70,8 @@ pub struct Run<'a> {
 /// The deep features of the last whole step.
 #[derive(Default)]
 struct Depths {
-    /// Of the picture as it is.
-    shown: DeepMemory,
+    /// Of each picture that the look is taken from.
+    shown: Vec<DeepMemory>,
     /// Of the sample. A guided step's are of another shape than those of one without.
     asked: DeepMemory,
 }
@@ -106,10 +106,12 @@ impl Run<'_> {
         let mut region = first.clone();
         let mut attention = Attention::default();
         let mut sample = self.begin(&sampler, &noise.tensor(&shape, device)?, &region)?;
-        let depths = Depths::default();
+        let depths = Depths {
+            shown: self.looks.iter().map(|_| DeepMemory::default()).collect(),
+            ..Depths::default()
+        };
         for (index, &turn) in (self.first..sampler.steps()).zip(self.turns) {
-            check()?;
-            let feed = self.reference(&sampler, index, turn, &depths.shown)?;
+            let feed = self.looks(&sampler, index, turn, &depths.shown, check)?;
             check()?;
             let t = sampler.timesteps()[index];
             let input = sampler.scale_input(&sample, index)?;
@@ -125,8 +127,13 @@ impl Run<'_> {
                 true => first.clone(),
                 false => self.region.latent(attention.mean(self.frame).as_ref()),
             };
-            let outside = self.path.at(&sampler, index + 1)?;
-            sample = blend(&step.sample, &outside, &mask_tensor(&region, device)?)?;
+            sample = match self.variant.blend {
+                true => {
+                    let outside = self.path.at(&sampler, index + 1)?;
+                    blend(&step.sample, &outside, &mask_tensor(&region, device)?)?
+                }
+                false => step.sample,
+            };
             watch(index + 1 - self.first, &step.denoised, &region)?;
         }
         Ok(Made {
@@ -171,44 +178,70 @@ impl Run<'_> {
         })
     }
 
-    /// The subject's keys and values at an index, from a pass over the picture as it is: those of all self-attentions that
-    /// the turn computes.
-    fn reference(
+    /// The subject's keys and values at an index, from all pictures of it.
+    fn looks(
         &self,
+        sampler: &Sampler,
+        index: usize,
+        turn: Turn,
+        depths: &[DeepMemory],
+        check: &dyn Fn() -> Result<()>,
+    ) -> Result<BTreeMap<String, Feed>> {
+        let mut all: BTreeMap<String, Feed> = BTreeMap::new();
+        let looks = self.looks.iter().zip(depths);
+        for (look, depth) in looks.filter(|_| turn.looks) {
+            check()?;
+            for (name, feed) in self.look(look, sampler, index, turn, depth)? {
+                let feed = match all.get(&name) {
+                    Some(others) => others.and(&feed)?,
+                    None => feed,
+                };
+                all.insert(name, feed);
+            }
+        }
+        Ok(all)
+    }
+
+    /// Those from a pass over one picture, of all self-attentions that the turn computes.
+    fn look(
+        &self,
+        look: &Look<'_>,
         sampler: &Sampler,
         index: usize,
         turn: Turn,
         depth: &DeepMemory,
     ) -> Result<BTreeMap<String, Feed>> {
-        let Some(subject) = self.subject.filter(|_| self.identity > 0.0) else {
-            return Ok(BTreeMap::new());
-        };
-        let sample = sampler.scale_input(&self.path.at(sampler, index)?, index)?;
+        let sample = sampler.scale_input(&look.path.at(sampler, index)?, index)?;
         let layers = self.model.unet().layers();
         let computed = |l: &&Layer| !l.cross && (turn.whole || l.fine);
         let record = layers.iter().filter(computed).map(|l| l.name.clone());
         let controls = Controls {
             record: record.collect(),
-            memory: Some(self.shown.clone()),
+            memory: Some(look.memory.clone()),
             deep: self.deep(turn, depth),
             ..Controls::default()
         };
         let nothing = Mask::new(1, 1, 0.0);
-        let input = self.with_mask(&sample, &nothing, self.path.at(sampler, sampler.steps())?)?;
+        let clean = look.path.at(sampler, sampler.steps())?;
+        let input = self.with_mask(&sample, &nothing, clean)?;
         let t = sampler.timesteps()[index];
-        let (_, seen) = self
-            .model
-            .predict(&input, &[t], &[self.source], &controls)?;
-        seen.beside(|features| self.weights(subject, features, turn))
+        let (_, seen) = self.model.predict(&input, &[t], &[look.text], &controls)?;
+        seen.beside(|features| self.weights(look, features, turn))
     }
 
-    /// ω for each place of an attention that shows the subject, for the samples of a turn. Beside the negative prompt the
-    /// subject is not held up: so guidance leads to the subject as it leads to the prompt (DreamTuner, §3.3).
-    fn weights(&self, subject: &Mask, features: &Features, turn: Turn) -> Vec<f32> {
-        let small = scale_mask(subject, features.width, features.height);
-        let with = small.data().iter().map(|v| v * self.identity);
-        let without = if turn.guided { small.data().len() } else { 0 };
-        std::iter::repeat_n(0.0, without).chain(with).collect()
+    /// ω for each place of an attention that shows the subject, for the samples of a turn. Where guidance is to lead to the
+    /// subject's look, it is not held up to the sample without (DreamTuner, §3.3).
+    fn weights(&self, look: &Look<'_>, features: &Features, turn: Turn) -> Vec<f32> {
+        let places = match self.variant.mask {
+            true => scale_mask(look.subject, features.width, features.height),
+            false => Mask::new(features.width, features.height, 1.0),
+        };
+        let with = places.map(|v| v * look.weight).data().to_vec();
+        match turn.lacks {
+            Some(Lacks::Both | Lacks::Look) => [vec![0.0; with.len()], with].concat(),
+            Some(Lacks::Prompt) => [with.clone(), with].concat(),
+            None => with,
+        }
     }
 
     /// A turn's output for a sample; attention to the subject's word is added to `attention`, in turns that compute it all.
@@ -221,7 +254,11 @@ impl Run<'_> {
         deep: Option<Deep>,
         attention: &mut Attention,
     ) -> Result<Tensor> {
-        let memory = if turn.guided { self.asked } else { self.alone };
+        let (memory, texts) = match turn.lacks {
+            Some(Lacks::Both | Lacks::Prompt) => (self.asked, vec![self.negative, self.target]),
+            Some(Lacks::Look) => (self.twice, vec![self.target; 2]),
+            None => (self.alone, vec![self.target]),
+        };
         let controls = Controls {
             maps: match self.target.word.is_empty() || !turn.whole {
                 true => BTreeSet::new(),
@@ -232,16 +269,11 @@ impl Run<'_> {
             deep,
             ..Controls::default()
         };
-        let both = match turn.guided {
-            true => Tensor::cat(&[sample, sample], 0)?,
-            false => sample.clone(),
-        };
+        let both = Tensor::cat(&vec![sample; texts.len()], 0)?;
         let region = self.region.latent(None);
         let masked = self.masked.cloned().unwrap_or_else(|| self.start.clone());
         let input = self.with_mask(&both, &region, masked)?;
-        let texts = [self.negative, self.target];
-        let texts = if turn.guided { &texts[..] } else { &texts[1..] };
-        let (output, seen) = self.model.predict(&input, &[t], texts, &controls)?;
+        let (output, seen) = self.model.predict(&input, &[t], &texts, &controls)?;
         for map in seen.maps.values() {
             attention.add(
                 &map.probabilities,
@@ -249,7 +281,7 @@ impl Run<'_> {
                 (map.width, map.height),
             )?;
         }
-        if !turn.guided {
+        if turn.lacks.is_none() {
             return Ok(output);
         }
         let (without, with) = (output.narrow(0, 0, 1)?, output.narrow(0, 1, 1)?);

@@ -21,6 +21,12 @@ struct Bench {
     subject: Mask,
     texts: [Text; 3],
     start: Tensor,
+    /// How often the subject's look is taken from the picture.
+    looks: usize,
+    variant: Variant,
+    lacks: Lacks,
+    /// Share of the steps that look at the subject.
+    looked: f64,
 }
 
 impl Bench {
@@ -46,36 +52,52 @@ impl Bench {
             region: Region::new(frame, subject.clone()),
             subject,
             start: random(&[1, 4, 8, 8], 1)?,
+            looks: 1,
+            variant: Variant::default(),
+            lacks: Lacks::Both,
+            looked: 1.0,
         })
     }
 
-    /// A run's latent, and the samples of its passes, f for fine ones: the reference before each prediction.
+    /// A run's latent, and the samples of its passes, f for fine ones: the looks before each prediction.
     fn run(&self, method: Method, guided: f64, reuse: usize) -> Result<(Vec<f32>, String)> {
-        let memories: [TextMemory; 3] = Default::default();
+        let (made, passes) = self.made(method, guided, reuse)?;
+        Ok((made.latent.flatten_all()?.to_vec1()?, passes))
+    }
+
+    fn made(&self, method: Method, guided: f64, reuse: usize) -> Result<(Made, String)> {
+        let memories: [TextMemory; 4] = Default::default();
         let path = Path::Straight {
             clean: self.start.clone(),
             noise: random(&[1, 4, 8, 8], 2)?,
         };
         let [target, negative, source] = &self.texts;
+        let look = Look {
+            path: &path,
+            text: source,
+            memory: &memories[0],
+            subject: &self.subject,
+            weight: 3.0,
+        };
+        let turned = &mut || self.lacks;
         let run = Run {
             model: &self.model,
             frame: self.frame,
             region: &self.region,
             path: &path,
             start: &self.start,
-            source,
             target,
             negative,
-            shown: &memories[0],
             asked: &memories[1],
-            alone: &memories[2],
-            subject: Some(&self.subject),
+            twice: &memories[2],
+            alone: &memories[3],
+            looks: &vec![look; self.looks],
             masked: None,
             guidance: 7.5,
             rescale: 0.7,
-            identity: 3.0,
+            variant: self.variant,
             first: 1,
-            turns: &turns(STEPS - 1, guided, reuse),
+            turns: &turns(STEPS - 1, guided, self.looked, reuse, turned),
         };
         let sampler = Sampler::new(method, self.model.schedule(), STEPS)?;
         passes();
@@ -85,7 +107,7 @@ impl Bench {
             false => format!("{samples} "),
         };
         let passes: String = passes().into_iter().map(spelled).collect();
-        Ok((made.latent.flatten_all()?.to_vec1()?, passes))
+        Ok((made, passes))
     }
 }
 
@@ -122,5 +144,79 @@ fn a_text_alone_is_looked_at_by_its_own_keys() -> Result<()> {
     bench.texts[1] = negative;
     assert_eq!(all_alone(&bench)?.0, alone);
     assert_ne!(half(&bench)?.0, mixed);
+    Ok(())
+}
+
+#[test]
+fn each_picture_of_the_subject_takes_a_pass_and_counts() -> Result<()> {
+    let mut bench = Bench::new()?;
+    let (one, _) = bench.run(Method::Dpm, 1.0, 1)?;
+    bench.looks = 2;
+    let (two, passes) = bench.run(Method::Dpm, 1.0, 1)?;
+    assert_eq!(passes, "1 1 2 1 1 2 1 1 2 1 1 2 1 1 2 ");
+    assert_ne!(one, two);
+    bench.looks = 0;
+    let (none, passes) = bench.run(Method::Dpm, 1.0, 1)?;
+    assert_eq!(passes, "2 2 2 2 2 ");
+    assert!(none != one && none != two);
+    (bench.looks, bench.looked) = (1, 0.6);
+    let (early, passes) = bench.run(Method::Dpm, 1.0, 1)?;
+    assert_eq!(passes, "1 2 1 2 1 2 2 2 ");
+    assert!(early != one && early != none);
+    Ok(())
+}
+
+#[test]
+fn each_variant_makes_something_else() -> Result<()> {
+    let mut bench = Bench::new()?;
+    let mut seen = vec![bench.run(Method::Dpm, 1.0, 1)?.0];
+    let changed = |bench: &Bench, seen: &mut Vec<Vec<f32>>| -> Result<()> {
+        let (made, passes) = bench.run(Method::Dpm, 1.0, 1)?;
+        assert_eq!(passes, "1 2 1 2 1 2 1 2 1 2 ");
+        assert!(made.iter().all(|v| v.is_finite()));
+        assert!(
+            !seen.contains(&made),
+            "{:?} {:?}",
+            bench.variant,
+            bench.lacks
+        );
+        seen.push(made);
+        Ok(())
+    };
+    for name in ["no-blend", "no-mask"] {
+        bench.variant = name.parse()?;
+        changed(&bench, &mut seen)?;
+    }
+    bench.variant = Variant::default();
+    for lacks in [Lacks::Look, Lacks::Prompt] {
+        bench.lacks = lacks;
+        changed(&bench, &mut seen)?;
+    }
+    // What is not to be seen has no part where guidance leads to the look alone.
+    let prompts = ["a disc rolling", "a cat", "a disc"];
+    [_, bench.texts[1], _] = bench.model.texts(prompts, &["disc".to_owned()], 0)?;
+    let prompt_alone = bench.run(Method::Dpm, 1.0, 1)?.0;
+    bench.lacks = Lacks::Look;
+    let look_alone = bench.run(Method::Dpm, 1.0, 1)?.0;
+    assert!(seen.contains(&look_alone) && !seen.contains(&prompt_alone));
+    Ok(())
+}
+
+#[test]
+fn outside_the_region_a_run_ends_with_the_picture_unless_it_does_not_blend() -> Result<()> {
+    let mut bench = Bench::new()?;
+    let kept = |bench: &Bench| -> Result<bool> {
+        let (made, _) = bench.made(Method::Dpm, 1.0, 1)?;
+        let latent: Vec<f32> = made.latent.flatten_all()?.to_vec1()?;
+        let clean: Vec<f32> = bench.start.flatten_all()?.to_vec1()?;
+        let free = made.region.data().iter().cycle();
+        let held = latent.iter().zip(&clean).zip(free);
+        let mut held = held.filter(|(_, free)| **free == 0.0).peekable();
+        assert!(held.peek().is_some(), "all is free");
+        Ok(held.all(|((a, b), _)| a == b))
+    };
+    assert!(kept(&bench)?);
+    bench.variant = "no-blend".parse()?;
+    assert!(!kept(&bench)?);
     Ok(())
 }

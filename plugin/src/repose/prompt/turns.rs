@@ -3,36 +3,60 @@
 /// What one step computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Turn {
-    /// Both with and without the prompt (classifier-free guidance); else with it alone.
-    pub guided: bool,
+    /// What the second sample does without (classifier-free guidance); `None`: there is none, the prompt is looked at alone.
+    pub lacks: Option<Lacks>,
+    /// Whether the subject's look is held up.
+    pub looks: bool,
     /// All of the network; else deep features are those of the last step that was whole.
     pub whole: bool,
+}
+
+/// What guidance leads to: a second sample does without it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lacks {
+    /// The prompt, and the subject's look.
+    Both,
+    /// The look alone: DreamTuner's ε^r (arXiv 2312.13691, §3.3).
+    Look,
+    /// The prompt alone: its ε^c.
+    Prompt,
 }
 
 /// What a fine pass takes of a whole one's time: by count of multiplications a quarter of SD 1.5's at 512 pixels.
 const FINE: f32 = 0.25;
 
 impl Turn {
-    /// What it takes, in whole passes of one sample: the reference, and the prompt with or also without guidance.
-    pub fn passes(self) -> f32 {
-        let samples = if self.guided { 3.0 } else { 2.0 };
+    /// What it takes, in whole passes of one sample: so many pictures of the subject where it looks at them, and the prompt with
+    /// or also without guidance.
+    pub fn passes(self, looks: usize) -> f32 {
+        let looks = if self.looks { looks } else { 0 };
+        let samples = looks as f32 + if self.lacks.is_some() { 2.0 } else { 1.0 };
         samples * if self.whole { 1.0 } else { FINE }
     }
 }
 
 /// The turns of a run of `steps` steps. The share `guided` of them, from the start, are guided (from limited intervals of
-/// guidance, arXiv 2404.07724); of `reuse` steps one is whole, and so is the first without guidance, for it has no features
-/// to reuse.
-pub fn turns(steps: usize, guided: f64, reuse: usize) -> Vec<Turn> {
-    let guided = (steps as f64 * guided).round() as usize;
-    let mut whole = 0;
+/// guidance, arXiv 2404.07724), and the share `looked`, from the start, look at the subject; of `reuse` steps one is whole, and so is each whose samples are of another kind than those of the
+/// step before, for it has no features to reuse. `lacks` is asked for each guided step.
+pub fn turns(
+    steps: usize,
+    guided: f64,
+    looked: f64,
+    reuse: usize,
+    lacks: &mut dyn FnMut() -> Lacks,
+) -> Vec<Turn> {
+    let share = |of: f64| (steps as f64 * of).round() as usize;
+    let (guided, looked) = (share(guided), share(looked));
+    let (mut whole, mut before) = (0, None);
     (0..steps)
         .map(|step| {
-            if step == guided || step - whole >= reuse {
+            let lacks = (step < guided).then(&mut *lacks);
+            if before.replace(lacks) != Some(lacks) || step - whole >= reuse {
                 whole = step;
             }
             Turn {
-                guided: step < guided,
+                lacks,
+                looks: step < looked,
                 whole: step == whole,
             }
         })
@@ -43,15 +67,25 @@ pub fn turns(steps: usize, guided: f64, reuse: usize) -> Vec<Turn> {
 mod tests {
     use super::*;
 
-    /// G or g: with guidance, A or a: without; large: whole.
-    fn spelled(steps: usize, guided: f64, reuse: usize) -> String {
-        let letter = |turn: &Turn| match (turn.guided, turn.whole) {
-            (true, true) => 'G',
-            (true, false) => 'g',
-            (false, true) => 'A',
-            (false, false) => 'a',
+    /// G or g: with guidance, A or a: without, L or l and P or p: guided by the look or the prompt alone; large: whole.
+    fn letters(turns: &[Turn]) -> String {
+        let letter = |turn: &Turn| {
+            let letter = match turn.lacks {
+                Some(Lacks::Both) => 'G',
+                Some(Lacks::Look) => 'L',
+                Some(Lacks::Prompt) => 'P',
+                None => 'A',
+            };
+            match turn.whole {
+                true => letter,
+                false => letter.to_ascii_lowercase(),
+            }
         };
-        turns(steps, guided, reuse).iter().map(letter).collect()
+        turns.iter().map(letter).collect()
+    }
+
+    fn spelled(steps: usize, guided: f64, reuse: usize) -> String {
+        letters(&turns(steps, guided, 1.0, reuse, &mut || Lacks::Both))
     }
 
     #[test]
@@ -71,5 +105,21 @@ mod tests {
             "G".repeat(12) + &"A".repeat(8)
         );
         assert_eq!(spelled(0, 0.5, 2), "");
+    }
+
+    #[test]
+    fn features_of_samples_of_another_kind_are_not_reused() {
+        let mut kinds = [Lacks::Look, Lacks::Look, Lacks::Prompt, Lacks::Look].into_iter();
+        let made = turns(6, 0.6, 1.0, 10, &mut || kinds.next().unwrap_or(Lacks::Both));
+        assert_eq!(letters(&made), "LlPLAa");
+    }
+
+    #[test]
+    fn the_subject_is_looked_at_from_the_start_on() {
+        let made = turns(5, 1.0, 0.5, 1, &mut || Lacks::Both);
+        let looks: Vec<bool> = made.iter().map(|turn| turn.looks).collect();
+        assert_eq!(looks, [true, true, true, false, false]);
+        let passes: Vec<f32> = made.iter().map(|turn| turn.passes(2)).collect();
+        assert_eq!(passes, [4.0, 4.0, 4.0, 2.0, 2.0]);
     }
 }

@@ -20,6 +20,8 @@ const DECODING: f32 = 2.0;
 pub(super) struct Watch<'a> {
     progress: &'a Progress,
     turns: &'a [Turn],
+    /// Pictures of the subject that each turn looks at.
+    looks: usize,
     candidates: u32,
     candidate: u32,
     /// Passes done and all.
@@ -36,13 +38,15 @@ impl<'a> Watch<'a> {
         model: &'a Model,
         progress: &'a Progress,
         candidates: u32,
+        looks: usize,
     ) -> Self {
         let turns = &scene.turns[..];
-        let each = passes(turns) + DECODING;
+        let each = passes(turns, looks) + DECODING;
         let inversion = if scene.inverts(model) { turns.len() } else { 0 };
         Self {
             progress,
             turns,
+            looks,
             candidates,
             candidate: 0,
             done: 0.0,
@@ -84,7 +88,7 @@ impl<'a> Watch<'a> {
         if let Some(seen) = seen {
             self.progress.preview(&self.over(&seen, region));
         }
-        self.reach(self.at(self.candidate) + passes(&self.turns[..done]))
+        self.reach(self.at(self.candidate) + passes(&self.turns[..done], self.looks))
     }
 
     /// A candidate is finished.
@@ -94,7 +98,7 @@ impl<'a> Watch<'a> {
 
     /// Passes before a candidate.
     fn at(&self, candidate: u32) -> f32 {
-        let each = passes(self.turns) + DECODING;
+        let each = passes(self.turns, self.looks) + DECODING;
         self.total - (self.candidates - candidate) as f32 * each
     }
 
@@ -119,6 +123,6 @@ impl<'a> Watch<'a> {
 }
 
 /// What these take.
-fn passes(turns: &[Turn]) -> f32 {
-    turns.iter().map(|turn| turn.passes()).sum()
+fn passes(turns: &[Turn], looks: usize) -> f32 {
+    turns.iter().map(|turn| turn.passes(looks)).sum()
 }

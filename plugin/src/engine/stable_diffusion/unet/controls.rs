@@ -215,6 +215,24 @@ impl Features {
 }
 
 impl Feed {
+    /// Both, to be fed together: these first.
+    ///
+    /// # Errors
+    /// `Bug` if they are not for one attention and as many samples, or only one has weights.
+    pub fn and(&self, other: &Self) -> Result<Self> {
+        let log_weights = match (&self.log_weights, &other.log_weights) {
+            (Some(own), Some(more)) => Some(Tensor::cat(&[own, more], 1)?),
+            (None, None) => None,
+            _ => return Err(Error::bug("keys with and without weights are fed together")),
+        };
+        Ok(Self {
+            keys: Tensor::cat(&[&self.keys, &other.keys], 2)?,
+            values: Tensor::cat(&[&self.values, &other.values], 2)?,
+            log_weights,
+            beside: self.beside,
+        })
+    }
+
     /// Keys, values and mask of an attention that has these of its own.
     pub(super) fn join(&self, k: Tensor, v: Tensor) -> Result<(Tensor, Tensor, Option<Tensor>)> {
         let (batch, heads, own, d) = k.dims4()?;
