@@ -24,10 +24,11 @@ use crate::progress::Progress;
 use crate::subject::{TextFacts, TextPart};
 use crate::{Error, Result};
 use imagine::{Like, Made, Wish, imagine};
+pub use lesson::checkpoints;
 use lesson::{Class, photo_of};
 use pupil::Pupil;
 pub use reference::Picture;
-use reference::Reference;
+use reference::{Reference, references};
 
 /// Steps of the sampler for pictures of the class, and for previews, which are looked at once.
 const CLASS_STEPS: usize = 25;
@@ -107,10 +108,7 @@ impl Study<'_> {
         let course = self.recipe.course().with(self.steps, self.rank);
         let mut meter = Meter::new(&course, progress);
         progress.stage("encoding")?;
-        let references: Vec<Reference> = pictures
-            .iter()
-            .map(|picture| Reference::new(picture, model, progress))
-            .collect::<Result<_>>()?;
+        let references = references(pictures, model, progress)?;
         model.take_off();
         progress.stage("measuring")?;
         let measured = self.trial(&course, &references, model, progress)?;
@@ -208,14 +206,7 @@ impl Study<'_> {
     ) -> Result<BTreeMap<String, f32>> {
         let (model, lesson, progress) = (class.model, class.lesson, meter.progress);
         let mut parts = pupil.begin(lesson, class.references.len(), model, noise)?;
-        let plan = Plan {
-            steps: lesson.steps,
-            clip: 1.0,
-            average: None,
-            // The same numbers in two lessons would be the same noise.
-            seed: self.seed.wrapping_add(index as u64),
-            keep: KEEP,
-        };
+        let plan = self.plan(index, lesson.steps);
         let of = format!(
             "{} {} {:?}",
             self.recipe.name(),
@@ -260,6 +251,18 @@ impl Study<'_> {
         let mean =
             |(name, (sum, count)): (&str, (f64, f64))| (name.to_owned(), (sum / count) as f32);
         Ok(sums.into_iter().map(mean).collect())
+    }
+
+    /// How the lesson of this number goes.
+    fn plan(&self, lesson: usize, steps: u64) -> Plan {
+        Plan {
+            steps,
+            clip: 1.0,
+            average: None,
+            // The same numbers in two lessons would be the same noise.
+            seed: self.seed.wrapping_add(lesson as u64),
+            keep: KEEP,
+        }
     }
 
     /// A preview: what the model makes now of the subject's words.

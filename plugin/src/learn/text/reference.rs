@@ -63,3 +63,16 @@ impl Reference {
         })
     }
 }
+
+/// All pictures, framed and encoded.
+///
+/// # Errors
+/// As [`Reference::new`].
+pub fn references(
+    pictures: &[Picture],
+    model: &Model,
+    progress: &Progress,
+) -> Result<Vec<Reference>> {
+    let encoded = pictures.iter().map(|p| Reference::new(p, model, progress));
+    encoded.collect()
+}
