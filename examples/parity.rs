@@ -12,7 +12,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use compare::model::checkpoint;
-use compare::{Goldens, Layout, Model, Outcome, Result, adapters, gradients, networks, pipelines};
+use compare::{
+    Goldens, Layout, Model, Outcome, Result, adapters, gradients, networks, pipelines, subjects,
+};
 
 fn main() -> Result<ExitCode> {
     let mut failed = 0;
@@ -34,6 +36,10 @@ fn folder_differs(path: &Path) -> Result<usize> {
     println!("{}", path.display());
     if goldens.manifest.family == "taesd" {
         return Ok(show("TAESD", &networks::taesd(&goldens)?));
+    }
+    if goldens.manifest.family == "subjects" {
+        let exported = show("exported", &subjects::exported(&goldens)?);
+        return Ok(exported + show("attached", &subjects::attached(&goldens)?));
     }
     let mut failed = 0;
     let layouts = Layout::of(&goldens);

@@ -60,14 +60,14 @@ fn ask(engine: &Engine, command: &Value) -> Result<Value, Error> {
 }
 
 /// How long each recipe that trains takes with a model, in seconds, where that is known.
-fn times(engine: &Engine, model: &str) -> [Option<f64>; 7] {
+fn times(engine: &Engine, model: &str) -> [Option<f64>; 8] {
     let told = ask(engine, &json!({"command": "recipes", "model": model})).unwrap();
     let (recipes, idle): (Vec<&Value>, Vec<&Value>) = told["recipes"]
         .as_array()
         .unwrap()
         .iter()
         .partition(|recipe| recipe["steps"] != 0);
-    assert_eq!(recipes.len(), 7);
+    assert_eq!(recipes.len(), 8);
     for recipe in idle {
         assert_eq!(
             (&recipe["name"], &recipe["seconds"]),
@@ -100,7 +100,7 @@ fn what_a_model_learned_is_used_exported_and_taken_elsewhere() {
     let (engine, toy) = (open(folder.path()), toy(7));
     learn(&engine, &toy, None).unwrap();
     let plain = pixels(&done(&engine, &pose(&toy, Some("pocket"))));
-    assert_eq!(times(&engine, "pocket"), [None; 7]);
+    assert_eq!(times(&engine, "pocket"), [None; 8]);
     let job = learn(&engine, &toy, quick("single-insert")).unwrap();
     let history: Value = serde_json::from_str(&job.history().unwrap()).unwrap();
     assert_eq!(history["subject"]["version"], 2);
@@ -114,7 +114,7 @@ fn what_a_model_learned_is_used_exported_and_taken_elsewhere() {
     for seconds in times(&engine, "pocket") {
         assert!(seconds.unwrap() > 2.0 * took, "{seconds:?}, {took}");
     }
-    assert_eq!(times(&engine, "another"), [None; 7]);
+    assert_eq!(times(&engine, "another"), [None; 8]);
     assert_eq!(card["engine"], "stable-diffusion");
     assert_eq!(card["text"]["steps"], 8);
     assert_eq!(card["text"]["pictures"], 1);
@@ -157,7 +157,7 @@ fn what_a_model_learned_is_used_exported_and_taken_elsewhere() {
     )
     .unwrap();
     assert_eq!(pixels(&done(&other, &pose(&toy, None))), learned);
-    assert_eq!(times(&other, "pocket"), [None; 7]);
+    assert_eq!(times(&other, "pocket"), [None; 8]);
     let whole = ask(&other, &json!({"command": "verify"})).unwrap();
     assert_eq!(whole["verified"]["whole"], true, "{whole}");
 }

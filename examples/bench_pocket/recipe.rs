@@ -88,11 +88,13 @@ pub enum Recipe {
     Img2img,
     /// Nothing but noise in the selection, then the prompt: RePaint's blending (arXiv 2201.09865).
     Inpaint,
-    /// Repose's own: the subject's look held up to the model, and room where its attention shows the new silhouette.
-    Repose,
+    /// As Repose goes: the subject's look held up to the model, and room where its attention shows the new silhouette.
+    Prompt,
     /// The same from the pins' rough shape.
-    ReposePins,
-    /// Repose's own, of a subject that the model learned first, by this recipe; so for all below.
+    PromptPins,
+    /// The same of a subject that the model learned first, by this recipe; so for all below.
+    Repose,
+    /// See above.
     TextualInversion,
     /// See above.
     DreamboothLora,
@@ -116,8 +118,8 @@ pub const QUICK: [Recipe; 6] = [
     Recipe::Patch,
     Recipe::Img2img,
     Recipe::Inpaint,
-    Recipe::Repose,
-    Recipe::ReposePins,
+    Recipe::Prompt,
+    Recipe::PromptPins,
 ];
 
 impl Recipe {
@@ -128,8 +130,8 @@ impl Recipe {
             Self::Patch => "patch engine, pins",
             Self::Img2img => "img2img",
             Self::Inpaint => "inpainting",
-            Self::Repose => "re-pose, prompt",
-            Self::ReposePins => "re-pose, prompt and pins",
+            Self::Prompt => "re-pose, prompt",
+            Self::PromptPins => "re-pose, prompt and pins",
             _ => return self.training(&asked.without).unwrap_or_default(),
         };
         plain.to_owned()
@@ -148,7 +150,7 @@ impl Recipe {
     }
 
     fn pins(self) -> bool {
-        matches!(self, Self::Patch | Self::ReposePins)
+        matches!(self, Self::Patch | Self::PromptPins)
     }
 
     fn text<'a>(

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
+use repose::learn::recipe::Recipe;
 use serde::{Deserialize, Serialize};
 
 use crate::{Result, memory};
@@ -18,6 +19,8 @@ pub enum Task {
     Lora,
     /// The loss and its gradient for one word's vector, through the U-Net and the text encoder.
     Inversion,
+    /// A whole step of a recipe, optimiser and all.
+    Learn,
     /// Picture to latents.
     Encode,
     /// Latents to picture.
@@ -33,6 +36,7 @@ impl Task {
             Self::Step => "step",
             Self::Lora => "lora",
             Self::Inversion => "inversion",
+            Self::Learn => "learn",
             Self::Encode => "encode",
             Self::Decode => "decode",
             Self::Repose => "repose",
@@ -45,6 +49,8 @@ impl Task {
 pub struct Case {
     pub checkpoint: PathBuf,
     pub task: Task,
+    /// By which that is learned, and as many samples as it takes are the batch.
+    pub recipe: Option<Recipe>,
     /// Pixels of a side.
     pub side: usize,
     pub batch: usize,
@@ -72,6 +78,9 @@ impl Case {
         for (name, number) in numbers {
             words.extend([name.to_owned(), number.to_string()]);
         }
+        if let Some(recipe) = self.recipe {
+            words.extend(["--recipe".to_owned(), recipe.name().to_owned()]);
+        }
         if self.checkpointing {
             words.push("--checkpointing".to_owned());
         }
@@ -91,6 +100,7 @@ impl Case {
             let measured = match self.task {
                 Task::Lora => crate::training::lora(self),
                 Task::Inversion => crate::training::inversion(self),
+                Task::Learn => crate::recipes::steps(self),
                 _ => crate::networks::run(self),
             };
             // The error of another thread must be sendable.
@@ -101,8 +111,7 @@ impl Case {
 
     /// Times `work`, which has all that it needs open.
     pub fn time(&self, mut work: impl FnMut() -> Result<()>) -> Result<Measured> {
-        // Sets the peak back to what is held now; only Linux has it.
-        let _ = fs::write("/proc/self/clear_refs", "5");
+        forget_peak();
         work()?;
         let mut seconds = Vec::with_capacity(self.steps);
         let computed = Computed::begin(SELF);
@@ -190,6 +199,11 @@ impl Measured {
 /// A field of /proc/self/status in MB; 0 where there is none.
 pub fn megabytes(field: &str) -> f64 {
     memory::kib(field).map_or(0.0, |kib| kib * 1.024e-3)
+}
+
+/// Sets the peak back to what is held now; only Linux has it.
+pub fn forget_peak() {
+    let _ = fs::write("/proc/self/clear_refs", "5");
 }
 
 /// This process, for [`Computed`].

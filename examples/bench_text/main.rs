@@ -19,6 +19,7 @@ mod memory;
 mod networks;
 mod peers;
 mod pose;
+mod recipes;
 mod table;
 mod training;
 
@@ -27,6 +28,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Parser, ValueEnum};
 use repose::engine::stable_diffusion::weights::{Checkpoint, Options};
+use repose::learn::recipe::Recipe;
+use repose::learn::text::checkpoints;
 
 use case::{Case, Fewer, Task};
 use peers::Who;
@@ -47,6 +50,9 @@ struct Words {
     /// What is measured.
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = What::ALL)]
     what: Vec<What>,
+    /// Recipes that `recipes` measures [default: all]
+    #[arg(long, value_delimiter = ',')]
+    recipe: Vec<Recipe>,
     /// Pixels of a side [default: the model's own]
     #[arg(long)]
     side: Option<usize>,
@@ -90,6 +96,8 @@ enum What {
     Lora,
     /// Training a word's vector, without and with gradient checkpointing.
     Inversion,
+    /// A step of each recipe that a subject is learned by, as the plugin takes it, at the model's own side.
+    Recipes,
     /// The autoencoder.
     Vae,
     /// The U-Net at other sizes.
@@ -99,10 +107,11 @@ enum What {
 }
 
 impl What {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Step,
         Self::Lora,
         Self::Inversion,
+        Self::Recipes,
         Self::Vae,
         Self::Growth,
         Self::Repose,
@@ -115,6 +124,7 @@ fn main() -> Result<()> {
         let case = Case {
             checkpoint: checkpoint.clone(),
             task,
+            recipe: words.recipe.first().copied(),
             side: words.side.unwrap_or(512),
             batch: words.batch,
             checkpointing: words.checkpointing,
@@ -146,13 +156,14 @@ fn main() -> Result<()> {
 /// What is measured of one checkpoint.
 fn cases(words: &Words, checkpoint: &Path, first: bool) -> Result<Vec<Case>> {
     let opened = Checkpoint::open(checkpoint, &Options::default())?;
-    let side = words
-        .side
-        .unwrap_or(8 * opened.unet.config.sample_size.at(0));
+    let across = opened.unet.config.sample_size.at(0);
+    let own = across * opened.vae.config.factor();
     drop(opened);
+    let side = words.side.unwrap_or(8 * across);
     let step = Case {
         checkpoint: checkpoint.to_owned(),
         task: Task::Step,
+        recipe: None,
         side,
         batch: words.batch,
         checkpointing: false,
@@ -186,6 +197,19 @@ fn cases(words: &Words, checkpoint: &Path, first: bool) -> Result<Vec<Case>> {
             _ if !first => {}
             What::Lora => cases.extend(both(Task::Lora)),
             What::Inversion => cases.extend(both(Task::Inversion)),
+            What::Recipes => {
+                let all = &Recipe::ALL[..];
+                let some = &words.recipe[..];
+                let chosen = if some.is_empty() { all } else { some };
+                cases.extend(chosen.iter().map(|recipe| Case {
+                    recipe: Some(*recipe),
+                    side: own,
+                    batch: recipes::samples(*recipe).0,
+                    // As the plugin has it, which is not asked.
+                    checkpointing: checkpoints(across),
+                    ..task(Task::Learn)
+                }));
+            }
             What::Repose => cases.push(Case {
                 fewer: words.fewer,
                 ..task(Task::Repose)

@@ -5,8 +5,17 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use repose::learn::recipe::Recipe;
+
 use crate::case::{Case, Computed, Measured, Task};
 use crate::{Result, memory};
+
+/// What diffusers has scripts for.
+const SCRIPTS: [Recipe; 3] = [
+    Recipe::TextualInversion,
+    Recipe::DreamboothLora,
+    Recipe::CustomDiffusion,
+];
 
 /// Somebody who can do a case.
 #[derive(Debug, Clone)]
@@ -32,7 +41,8 @@ impl Who {
         match self {
             Self::Ours => true,
             Self::Diffusers(_, dtype) => {
-                case.task != Task::Repose && case.bf16 == (*dtype == "bf16")
+                let script = case.recipe.is_none_or(|recipe| SCRIPTS.contains(&recipe));
+                script && case.task != Task::Repose && case.bf16 == (*dtype == "bf16")
             }
             // Guidance makes two passes of one sample of each step: a batch of two.
             Self::SdCpp(_) => case.task == Task::Step && case.batch == 2 && !case.bf16,

@@ -1,8 +1,8 @@
 //! Measures and prints, a line for each peer.
 
-use crate::Result;
 use crate::case::{Case, Measured};
 use crate::peers::Who;
+use crate::{Result, recipes};
 
 /// What the columns are.
 pub fn head(threads: usize) {
@@ -61,7 +61,8 @@ pub fn row(case: &Case, peers: &[Who], rounds: usize) -> Result<()> {
 
 fn label(case: &Case) -> String {
     let name = case.checkpoint.file_stem().unwrap_or_default();
-    let mut label = format!("{} {}", name.to_string_lossy(), case.task.name());
+    let task = case.recipe.map_or(case.task.name(), |recipe| recipe.name());
+    let mut label = format!("{} {task}", name.to_string_lossy());
     if case.checkpointing {
         label += ", gradient checkpointing";
     }
@@ -71,7 +72,11 @@ fn label(case: &Case) -> String {
     for word in case.fewer.words() {
         label = label + " " + &word;
     }
-    label + &format!(", {0}×{0}, batch {1}", case.side, case.batch)
+    let class = match case.recipe.map(recipes::samples) {
+        Some((_, class)) if class > 0 => format!(" and {class} of the class"),
+        _ => String::new(),
+    };
+    label + &format!(", {0}×{0}, batch {1}{class}", case.side, case.batch)
 }
 
 fn spread(measured: &Measured) -> String {

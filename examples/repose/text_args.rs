@@ -7,9 +7,9 @@ use repose_host::{TextOptions, Training};
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Learning by a text model")]
 pub struct TrainingArgs {
-    /// How: textual-inversion (a word alone), dreambooth-lora, custom-diffusion, single-insert, detex, lipe, dream-tuner or
+    /// How: repose (its own), textual-inversion (a word alone), dreambooth-lora, custom-diffusion, single-insert, detex, lipe, dream-tuner or
     /// reference (nothing is trained, each pose looks at the picture instead); lipe wants a --caption that says what the
-    /// subject does; a part is left out as in single-insert-no-background [default with --model: custom-diffusion]
+    /// subject does; a part is left out as in single-insert-no-background [default with --model: repose]
     #[arg(long, value_name = "RECIPE")]
     pub recipe: Option<String>,
     /// The text model, as for `repose pose`; re-poses need the same one [default: the only one there is]

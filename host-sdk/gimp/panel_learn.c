@@ -15,17 +15,16 @@ typedef struct Learn {
 } Learn;
 
 /* The contract's names for recipes, in the order of the list; the first is the embedded engine's. */
-static const char *const RECIPES[] = {"patch",           "custom-diffusion", "single-insert", "textual-inversion",
-                                      "dreambooth-lora", "detex",            "lipe",          "dream-tuner",
-                                      "reference"};
+static const char *const RECIPES[] = {"patch",           "repose", "custom-diffusion", "single-insert", "textual-inversion",
+                                      "dreambooth-lora", "detex",  "lipe",             "dream-tuner",   "reference"};
 
 static void fill(Dialog *dialog, GtkWidget *side) {
     Learn *learn = g_new0(Learn, 1);
     const Settings *last = dialog->settings;
     const char *const edges[] = {_("Automatic"), _("Refine"), _("As selected"), NULL};
-    const char *const recipes[] = {_("Patch (embedded)"), "Custom Diffusion", "SingleInsert", "Textual Inversion",
-                                   "DreamBooth LoRA",     "DETEX",            "LIPE",         "DreamTuner",
-                                   "Reference",           NULL};
+    const char *const recipes[] = {_("Patch (embedded)"), "Repose", "Custom Diffusion", "SingleInsert", "Textual Inversion",
+                                   "DreamBooth LoRA",     "DETEX",  "LIPE",             "DreamTuner",   "Reference",
+                                   NULL};
     dialog->own = learn;
     GtkWidget *grid = control_section(side, _("Subject"));
     learn->name = control_entry(dialog, grid, 0, _("Name"), "");

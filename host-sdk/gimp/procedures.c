@@ -37,8 +37,8 @@ static const Arg LEARN_ARGS[] = {
      .help = N_("Whether the selection's edge is refined to follow hair and fur"), .offset = AT(edge), .most = 2,
      .choices = EDGES},
     {.kind = ARG_TEXT, .name = "recipe", .label = N_("Recipe"), 
-     .help = N_("How it is learned: patch; or by a text model: textual-inversion, dreambooth-lora, custom-diffusion, "
-                "single-insert, detex, lipe, dream-tuner or reference, which trains nothing"),
+     .help = N_("How it is learned: patch; or by a text model: repose, textual-inversion, dreambooth-lora, "
+                "custom-diffusion, single-insert, detex, lipe, dream-tuner or reference, which trains nothing"),
      .offset = AT(recipe), .text = "patch"},
     {.kind = ARG_TEXT, .name = "caption", .label = N_("The picture shows"),
      .help = N_("What the picture shows, such as: a teddy bear on a rock; for poses in words"), .offset = AT(caption), .text = ""},

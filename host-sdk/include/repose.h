@@ -210,9 +210,9 @@ typedef struct ReposePin {
 typedef struct ReposeTraining {
     uint32_t struct_size;
     uint32_t steps;      /* in all, 1 to 100000 */
-    const char *recipe;  /* "textual-inversion", "dreambooth-lora", "custom-diffusion", "single-insert", "detex", "lipe" 
-                            "dream-tuner" or "reference", which trains nothing; "-no-" and the name of a part leave that
-                            out, see README */
+    const char *recipe;  /* "repose", "textual-inversion", "dreambooth-lora", "custom-diffusion", "single-insert", "detex",
+                            "lipe", "dream-tuner" or "reference", which trains nothing; "-no-" and the name of a part leave
+                            that out, see README */
     const char *model;   /* name, path, or Hugging Face id such as "org/name"; NULL: the only one there is */
     uint32_t rank;       /* of changes of projections, 1 to 256 */
     uint32_t earlier;    /* how many earlier versions of the subject, newest first, it is learned from as well, to 32 */

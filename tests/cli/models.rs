@@ -335,7 +335,7 @@ fn a_librarys_subjects_are_no_text_models() {
 fn recipes_tell_what_they_learn_and_what_they_take_here() {
     let desk = Desk::new();
     let before = desk.repose(&["recipes"]).expect(0).out;
-    assert_eq!(before.lines().count(), 9, "{before}");
+    assert_eq!(before.lines().count(), 10, "{before}");
     assert!(
         before.contains("(default)") && !before.contains("about"),
         "{before}"
@@ -398,7 +398,7 @@ fn recipes_tell_what_they_learn_and_what_they_take_here() {
     assert!(listed.iter().all(known), "{after}");
     let said = desk.repose(&["recipes", "--model", "pocket"]).expect(0).out;
     assert!(
-        said.lines().take(7).all(|line| line.contains("about")),
+        said.lines().take(8).all(|line| line.contains("about")),
         "{said}"
     );
 }

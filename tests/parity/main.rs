@@ -10,7 +10,9 @@ mod compare;
 use std::path::Path;
 
 use compare::model::checkpoint;
-use compare::{Goldens, Layout, Model, Outcome, adapters, gradients, networks, pipelines};
+use compare::{
+    Goldens, Layout, Model, Outcome, adapters, gradients, networks, pipelines, subjects,
+};
 
 const FAMILIES: [&str; 3] = ["sd15", "sd21", "sdxl"];
 /// With the one that is trained.
@@ -112,6 +114,16 @@ fn embeddings_of_every_format_equal() {
         let (goldens, model) = open(family);
         assert_equal(family, adapters::embeddings(&goldens, &model));
     }
+}
+
+#[test]
+fn exported_subjects_are_the_files_that_diffusers_read_and_give_the_same() {
+    assert_equal("subjects", subjects::exported(&goldens("subjects")));
+}
+
+#[test]
+fn attached_files_of_diffusers_and_peft_give_the_same() {
+    assert_equal("subjects", subjects::attached(&goldens("subjects")));
 }
 
 #[test]

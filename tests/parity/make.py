@@ -6,6 +6,7 @@
     make.py OUT                          every family, complete
     make.py OUT --family sd21 --seed 7 --width 32 --vocab 49408
     make.py goldens --of ../../plugin/pocket      of the model that ships
+    make.py goldens --of ../../plugin/pocket --subjects REPOSE    of subjects that its command line REPOSE learned and exported
     make.py OUT --full sd15 [--single]   a full-size random checkpoint (diffusers folder, f16) for speed and memory
 
 Each family becomes a folder OUT/FAMILY with checkpoint/ (diffusers layout), FAMILY.safetensors (single file), golden
@@ -32,6 +33,7 @@ import gradients
 import networks
 import pipelines
 import slim
+import subjects
 import taesd
 from store import Goldens, Random
 
@@ -76,6 +78,17 @@ def of(source, out, args):
     compared(fam, nets, rng, folder, folder=os.path.relpath(source, folder)).write()
 
 
+def interchange(source, out, args):
+    """Goldens of subjects between Repose and diffusers, on the same."""
+    folder = Path(out) / "subjects"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    about = dict(family="subjects", model=Path(source).name, error="max|a - b| / max|b| over each output tensor")
+    goldens = Goldens(folder, about)
+    subjects.run(source, args.subjects, Random(f"{args.seed}/subjects"), goldens)
+    goldens.write()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
@@ -85,6 +98,7 @@ def main():
     parser.add_argument("--vocab", type=int, default=400, help="49408 is CLIP's")
     parser.add_argument("--committed", action="store_true", help="the families and files that are in the repository")
     parser.add_argument("--of", type=Path, help="a model's folder in diffusers' layout, of the kind of SD 1: its goldens alone")
+    parser.add_argument("--subjects", type=Path, help="Repose's command line: with --of, goldens of what it exports and attaches")
     parser.add_argument("--full", choices=["sd15", "sdxl"], help="write a full-size random checkpoint into OUT")
     parser.add_argument("--single", action="store_true", help="with --full: write OUT.safetensors, too")
     args = parser.parse_args()
@@ -98,6 +112,9 @@ def main():
     diffusers.utils.logging.set_verbosity_error()
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
+    diffusers.utils.logging.disable_progress_bar()
+    if args.of and args.subjects:
+        return interchange(args.of, args.out, args)
     if args.of:
         return of(args.of, args.out, args)
     for name in args.family or [*(slim.COMMITTED if args.committed else families.NAMES), "taesd"]:

@@ -2,6 +2,7 @@
 """Seconds and peak memory of diffusers (and peft) on a full-size checkpoint (`make.py DIR --full sd15`).
 
     time_diffusers.py DIR --task step [--dtype f32] [--side 512] [--batch 2] [--steps 3] [--threads 2] [--checkpointing]
+    time_diffusers.py DIR --task learn --recipe dreambooth-lora …
 
 The tasks are those of the example `bench_text`, which measures Repose and this script in turn. The last line is JSON: the
 seconds of each step after a first one, the MB in memory at most (VmHWM) from when the network was loaded, and how many
@@ -109,6 +110,13 @@ def inversion(args):
     return training(args, unet, lambda: encoder(ids)[0], [table])
 
 
+def learn(args):
+    # It wants peft, which the tasks without gradients do without.
+    from time_recipes import RECIPES
+
+    return RECIPES[args.recipe](args, unet_of(args))
+
+
 def autoencoder(args):
     return AutoencoderKL.from_pretrained(args.folder / "vae", torch_dtype=args.dtype).eval()
 
@@ -135,7 +143,7 @@ def decode(args):
     return work
 
 
-TASKS = dict(step=step, lora=lora, inversion=inversion, encode=encode, decode=decode)
+TASKS = dict(step=step, lora=lora, inversion=inversion, learn=learn, encode=encode, decode=decode)
 DTYPES = dict(f32=torch.float32, bf16=torch.bfloat16, f16=torch.float16)
 
 
@@ -143,6 +151,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--task", default="step", choices=TASKS)
+    parser.add_argument("--recipe", help="with --task learn: textual-inversion, dreambooth-lora or custom-diffusion")
     parser.add_argument("--dtype", default="f32", choices=DTYPES)
     parser.add_argument("--side", type=int, default=512, help="pixels of a side")
     parser.add_argument("--batch", type=int, default=2)

@@ -7,7 +7,7 @@ from .qt import QCheckBox, QComboBox, QFormLayout, QLabel, QLineEdit, QPushButto
 from .words import _
 
 # The contract's names for recipes, and what their papers call them; without one, the embedded engine alone learns.
-_RECIPES = (("custom-diffusion", "Custom Diffusion"), ("single-insert", "SingleInsert"),
+_RECIPES = (("repose", "Repose"), ("custom-diffusion", "Custom Diffusion"), ("single-insert", "SingleInsert"),
             ("textual-inversion", "Textual Inversion"), ("dreambooth-lora", "DreamBooth LoRA"), ("detex", "DETEX"),
             ("lipe", "LIPE"), ("dream-tuner", "DreamTuner"), ("reference", "Reference"))
 

@@ -215,8 +215,8 @@ pub struct Pin {
 /// How a text model learns a subject. `None`: the recipe's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Training<'a> {
-    /// `textual-inversion`, `dreambooth-lora`, `custom-diffusion`, `single-insert`, `detex`, `lipe`, `dream-tuner` or `reference`,
-    /// which trains nothing; `-no-` and the name of a part leave that out.
+    /// `repose`, `textual-inversion`, `dreambooth-lora`, `custom-diffusion`, `single-insert`, `detex`, `lipe`, `dream-tuner` or
+    /// `reference`, which trains nothing; `-no-` and the name of a part leave that out.
     pub recipe: Option<&'a str>,
     /// Name, path, or Hugging Face id such as `org/name`; `None`: the only model there is.
     pub model: Option<&'a str>,

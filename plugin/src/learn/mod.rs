@@ -6,11 +6,12 @@ pub mod matte;
 pub mod mesh;
 pub mod recipe;
 mod speed;
-mod text;
+pub mod text;
 pub mod train;
 mod trim;
 
 use sha2::{Digest, Sha256};
+pub use speed::Measured;
 use speed::Speeds;
 pub use text::photo_of;
 use text::{Picture, Study};

@@ -6,6 +6,7 @@ pub mod gradients;
 pub mod model;
 pub mod networks;
 pub mod pipelines;
+pub mod subjects;
 
 pub use golden::{Goldens, Outcome, Result};
 pub use model::{Layout, Model};

@@ -9,6 +9,7 @@ mod dream_tuner;
 mod dreambooth_lora;
 mod lipe;
 mod reference;
+mod repose;
 mod single_insert;
 mod textual_inversion;
 mod without;
@@ -22,12 +23,14 @@ pub use without::{Part, Variant};
 /// The methods there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Recipe {
+    /// Repose's own: a word and small changes, the model held to what it was without the subject, in few steps.
+    #[default]
+    Repose,
     /// A word alone.
     TextualInversion,
     /// Small changes of all attentions, the class held by pictures of it.
     DreamboothLora,
-    /// A word, and how the attentions to the text read it: of all, this has the best results on pocket's benchmark for its time.
-    #[default]
+    /// A word, and how the attentions to the text read it.
     CustomDiffusion,
     /// A word, then small changes, the model held to what it was without the subject.
     SingleInsert,
@@ -43,7 +46,8 @@ pub enum Recipe {
 
 impl Recipe {
     /// All.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
+        Self::Repose,
         Self::TextualInversion,
         Self::DreamboothLora,
         Self::CustomDiffusion,
@@ -57,6 +61,7 @@ impl Recipe {
     /// What users call it.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Repose => "repose",
             Self::TextualInversion => "textual-inversion",
             Self::DreamboothLora => "dreambooth-lora",
             Self::CustomDiffusion => "custom-diffusion",
@@ -71,6 +76,7 @@ impl Recipe {
     /// What it does.
     pub fn course(self) -> Course {
         match self {
+            Self::Repose => repose::course(),
             Self::TextualInversion => textual_inversion::course(),
             Self::DreamboothLora => dreambooth_lora::course(),
             Self::CustomDiffusion => custom_diffusion::course(),

@@ -181,8 +181,7 @@ impl Class<'_> {
                 true => self.model.pointing(),
                 false => Default::default(),
             },
-            // Where pictures are small, so is what is kept for the backward pass.
-            checkpoint: self.model.unet().config().sample_size.at(0) >= 64,
+            checkpoint: checkpoints(self.model.unet().config().sample_size.at(0)),
             ..Controls::default()
         };
         let texts = vec![text; samples.timesteps.len()];
@@ -196,6 +195,12 @@ impl Samples {
     pub(super) fn error(&self, made: &Tensor, wanted: &Tensor) -> Result<Tensor> {
         Ok((made - wanted)?.sqr()?.broadcast_mul(&self.weights)?)
     }
+}
+
+/// Whether training computes blocks again in the backward pass, for pictures of so many latents across. Where they are small,
+/// so is what is kept instead.
+pub fn checkpoints(across: usize) -> bool {
+    across >= 64
 }
 
 /// A caption for a thing.

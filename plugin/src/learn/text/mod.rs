@@ -27,11 +27,12 @@ use crate::progress::Progress;
 use crate::subject::{TextFacts, TextPart};
 use crate::{Error, Result};
 use imagine::{Like, Made, Wish, imagine};
+pub use lesson::checkpoints;
 use lesson::Class;
 pub use lesson::photo_of;
 use pupil::Pupil;
 pub use reference::Picture;
-use reference::Reference;
+use reference::{Reference, references};
 use view::View;
 
 /// Steps of the sampler for pictures of the class, and for previews, which are looked at once.
@@ -122,12 +123,7 @@ impl Study<'_> {
         }
         let mut meter = Meter::new(&course, progress);
         progress.stage("encoding")?;
-        let references: Vec<Reference> = pictures
-            .iter()
-            .zip(0..)
-            // Each has other places and sizes in its views.
-            .map(|(picture, n)| Reference::new(picture, model, progress, self.seed.wrapping_add(n)))
-            .collect::<Result<_>>()?;
+        let references = references(pictures, model, progress, self.seed)?;
         model.take_off();
         progress.stage("measuring")?;
         let measured = self.trial(&course, &references, model, progress)?;
@@ -241,14 +237,7 @@ impl Study<'_> {
     ) -> Result<BTreeMap<String, f32>> {
         let (model, lesson, progress) = (class.model, class.lesson, meter.progress);
         let mut parts = pupil.begin(lesson, class.references, model, noise)?;
-        let plan = Plan {
-            steps: lesson.steps,
-            clip: CLIP,
-            average: None,
-            // The same numbers in two lessons would be the same noise.
-            seed: self.seed.wrapping_add(index as u64),
-            keep: KEEP,
-        };
+        let plan = self.plan(index, lesson.steps);
         let of = format!(
             "{} {} {:?}",
             self.recipe.name(),
@@ -294,6 +283,18 @@ impl Study<'_> {
         let mean =
             |(name, (sum, count)): (&str, (f64, f64))| (name.to_owned(), (sum / count) as f32);
         Ok(sums.into_iter().map(mean).collect())
+    }
+
+    /// How the lesson of this number goes.
+    fn plan(&self, lesson: usize, steps: u64) -> Plan {
+        Plan {
+            steps,
+            clip: CLIP,
+            average: None,
+            // The same numbers in two lessons would be the same noise.
+            seed: self.seed.wrapping_add(lesson as u64),
+            keep: KEEP,
+        }
     }
 
     /// A preview: what the model makes now of the subject's words.

@@ -159,3 +159,21 @@ fn ones((width, height): (usize, usize), rect: Rect, device: &Device) -> Result<
     let one = one.pad_with_zeros(3, rect.x, width - rect.x - rect.width)?;
     Ok(one.pad_with_zeros(2, rect.y, height - rect.y - rect.height)?)
 }
+
+/// All pictures, framed and encoded.
+///
+/// # Errors
+/// As [`Reference::new`].
+pub fn references(
+    pictures: &[Picture],
+    model: &Model,
+    progress: &Progress,
+    seed: u64,
+) -> Result<Vec<Reference>> {
+    // Each has other places and sizes in its views.
+    let encoded = pictures
+        .iter()
+        .zip(0..)
+        .map(|(picture, n)| Reference::new(picture, model, progress, seed.wrapping_add(n)));
+    encoded.collect()
+}

@@ -1,4 +1,4 @@
-//! A step of training, to see what it takes.
+//! Steps of training, to see what they take.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -6,13 +6,12 @@ use std::time::{Duration, Instant};
 use super::imagine::Made;
 use super::lesson::{Class, photo_of};
 use super::pupil::Pupil;
-use super::reference::Reference;
-use super::{CLIP, Study, step};
+use super::reference::{Picture, Reference, references};
+use super::{Study, step};
 use crate::engine::stable_diffusion::model::Model;
 use crate::engine::stable_diffusion::sampler::Noise;
 use crate::learn::recipe::{Augment, Course, Lesson};
 use crate::learn::speed::Measured;
-use crate::learn::train::Step;
 use crate::progress::Progress;
 use crate::{Error, Result};
 
@@ -25,6 +24,23 @@ const LOOK: Duration = Duration::from_millis(10);
 const TRIAL: u64 = u64::MAX - 3;
 
 impl Study<'_> {
+    /// Does the longest step of the course again and again, from the words to the optimiser, and tells `heard` how long each
+    /// took until it answers false. What was learned by it is forgotten.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn rehearse(
+        &self,
+        model: &Model,
+        pictures: &[Picture],
+        progress: &Progress,
+        heard: &mut dyn FnMut(Duration) -> bool,
+    ) -> Result<()> {
+        let course = self.recipe.course().with(self.steps, self.rank);
+        let references = references(pictures, model, progress, self.seed)?;
+        self.repeat(longest(&course)?, &references, model, progress, heard)
+    }
+
     /// Does the longest step of a course and forgets what was learned by it.
     ///
     /// # Errors
@@ -36,16 +52,34 @@ impl Study<'_> {
         model: &Model,
         progress: &Progress,
     ) -> Result<Measured> {
-        let longest = course
-            .lessons
-            .iter()
-            .max_by(|a, b| step(a).total_cmp(&step(b)));
-        let longest = longest.ok_or_else(|| Error::bug("a course without lessons"))?;
         // Other views are encoded once; they are counted apart.
         let lesson = &Lesson {
             augment: Augment::Nothing,
-            ..longest.clone()
+            ..longest(course)?.clone()
         };
+        let (mut fastest, mut count, began) = (Duration::MAX, 0, Instant::now());
+        let mut heard = |took: Duration| {
+            fastest = fastest.min(took);
+            count += 1;
+            count < MOST && began.elapsed() < ENOUGH
+        };
+        let ((), memory) =
+            watched(|| self.repeat(lesson, references, model, progress, &mut heard))?;
+        Ok(Measured {
+            pass: fastest.as_secs_f32() / step(lesson),
+            memory,
+        })
+    }
+
+    /// Steps of a lesson, until `heard` answers false.
+    fn repeat(
+        &self,
+        lesson: &Lesson,
+        references: &[Reference],
+        model: &Model,
+        progress: &Progress,
+        heard: &mut dyn FnMut(Duration) -> bool,
+    ) -> Result<()> {
         let first = references
             .first()
             .ok_or_else(|| Error::bug("no picture to learn from"))?;
@@ -64,27 +98,32 @@ impl Study<'_> {
         };
         let mut pupil = Pupil::new(model, &self.token, self.word, &mut noise)?;
         let mut parts = pupil.begin(lesson, references, model, &mut noise)?;
-        let (fastest, memory) = watched(|| {
+        let mut plan = self.plan(0, 0);
+        loop {
+            progress.check()?;
             let began = Instant::now();
-            let mut fastest = Duration::MAX;
-            for number in 0..MOST {
-                progress.check()?;
-                let (at, noise) = (Instant::now(), Noise::new(self.seed, TRIAL));
-                let losses = class.loss(&pupil, &mut Step { number, noise })?;
-                parts.step(&losses.total.backward()?, CLIP, 1.0, None)?;
-                fastest = fastest.min(at.elapsed());
-                if began.elapsed() >= ENOUGH {
-                    break;
-                }
+            plan.steps += 1;
+            plan.run(
+                &mut parts,
+                None,
+                progress,
+                &mut |at| class.loss(&pupil, at),
+                &mut |_, _| Ok(()),
+            )?;
+            if !heard(began.elapsed()) {
+                break;
             }
-            Ok(fastest)
-        })?;
+        }
         model.take_off();
-        Ok(Measured {
-            pass: fastest.as_secs_f32() / step(lesson),
-            memory,
-        })
+        Ok(())
     }
+}
+
+/// The lesson with the longest steps.
+fn longest(course: &Course) -> Result<&Lesson> {
+    let lessons = course.lessons.iter();
+    let longest = lessons.max_by(|a, b| step(a).total_cmp(&step(b)));
+    longest.ok_or_else(|| Error::bug("a course without lessons"))
 }
 
 /// What `work` gives, and the most memory that the program had meanwhile, in bytes.

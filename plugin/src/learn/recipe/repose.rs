@@ -1,0 +1,29 @@
+//! Repose's own, for one selection: of the methods' parts those that together were best on pocket's benchmark.
+//!
+//! A word and small changes of all attentions (DreamBooth's with LoRA, here with a learned word), which learn the subject alone:
+//! the error counts inside the mask, and outside the subject's words are to give what the class's words gave in the untouched
+//! model (SingleInsert's L_fg and L_bg, arXiv 2310.08094), as are the class's words as such (its L_sm). So no pictures of the
+//! class need to be made, and poses stay with the words. Each picture is seen mirrored, too, as Custom Diffusion's authors do
+//! (arXiv 2212.04488): what it does is then one thing less that all views have in common.
+//!
+//! Unlike in SingleInsert, errors count as the model was trained, not on the clean picture that a prediction means, and text
+//! encoders stay as they are. Steps and rates: as many as take no longer than the quickest of the others.
+
+use super::{Adapters, Augment, Background, Course, Lesson, Projections};
+
+pub(super) fn course() -> Course {
+    Course::of(Lesson {
+        steps: 100,
+        batch: 2,
+        word: Some(5e-3),
+        augment: Augment::Mirrored,
+        adapters: Some(Adapters {
+            of: Projections::Attentions,
+            rank: 4,
+            rate: 1e-4,
+        }),
+        background: Background::AsBefore(1.0),
+        class_words: 1.0,
+        ..Lesson::default()
+    })
+}
