@@ -226,8 +226,8 @@ fn each_variant_makes_something_else_and_keeps_what_is_outside() {
     for variant in [
         None,
         Some("no-blend"),
-        Some("no-mask"),
-        Some("interleaved, no-mask"),
+        Some("mask"),
+        Some("interleaved, mask"),
     ] {
         let mut request = pose(&scene);
         request.text = Some(TextOptions {
@@ -411,7 +411,7 @@ fn what_cannot_be_done_is_said() {
     );
     refuse(
         &text(TextOptions {
-            variant: Some("no-mask,magic"),
+            variant: Some("mask,magic"),
             ..base()
         }),
         ErrorKind::Caller,

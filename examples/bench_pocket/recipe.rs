@@ -30,7 +30,7 @@ pub struct Asked {
     /// Sampler, for Repose's own rows
     #[arg(long)]
     pub sampler: Option<String>,
-    /// Parts of the pose left out or put in, joined by commas, for example no-mask: an ablation, for Repose's own rows
+    /// Parts of the pose left out or put in, joined by commas, for example mask: an ablation, for Repose's own rows
     #[arg(long)]
     pub variant: Option<String>,
     /// Part that recipes do without, for example background: an ablation

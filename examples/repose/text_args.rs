@@ -101,7 +101,7 @@ pub struct TextArgs {
     #[arg(long, value_name = "N")]
     pub reuse: Option<u32>,
     /// Parts of the papers' methods left out or put in, joined by commas, to compare: no-blend (what lies outside the subject
-    /// is not set back at each step), no-mask (all of a picture is looked at, not the subject alone), interleaved (steps are
+    /// is not set back at each step), mask (the subject alone is looked at, not all of the picture), interleaved (steps are
     /// led by the subject's look or by the words, not by both)
     #[arg(long, value_name = "NAMES")]
     pub variant: Option<String>,

@@ -31,6 +31,7 @@ pub fn exported(goldens: &Goldens) -> Result<Vec<Outcome>> {
             facts,
             lora: read("lora")?,
             word: read("word")?,
+            ..TextPart::default()
         };
         let shelf = Shelf::with(Some(part))?;
         for (form, digest) in golden.setting("sha256")?.as_object().ok_or("sha256")? {

@@ -30,7 +30,9 @@ pub struct Look<'a> {
     pub memory: &'a TextMemory,
     /// The subject's places in it, 0 to 1, at any size.
     pub subject: &'a Mask,
-    /// ω: how much these places count beside the sample's own.
+    /// Whether all of it counts, not these places alone.
+    pub whole: bool,
+    /// ω: how much what counts of it does beside the sample's own.
     pub weight: f32,
 }
 
@@ -139,6 +141,7 @@ impl Learned {
             text: &self.text,
             memory: &self.memory,
             subject: &self.subject,
+            whole: false,
             weight,
         }
     }

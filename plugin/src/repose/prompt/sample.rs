@@ -232,9 +232,9 @@ impl Run<'_> {
     /// ω for each place of an attention that shows the subject, for the samples of a turn. Where guidance is to lead to the
     /// subject's look, it is not held up to the sample without (DreamTuner, §3.3).
     fn weights(&self, look: &Look<'_>, features: &Features, turn: Turn) -> Vec<f32> {
-        let places = match self.variant.mask {
-            true => scale_mask(look.subject, features.width, features.height),
-            false => Mask::new(features.width, features.height, 1.0),
+        let places = match look.whole {
+            true => Mask::new(features.width, features.height, 1.0),
+            false => scale_mask(look.subject, features.width, features.height),
         };
         let with = places.map(|v| v * look.weight).data().to_vec();
         match turn.lacks {

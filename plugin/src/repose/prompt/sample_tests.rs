@@ -77,6 +77,7 @@ impl Bench {
             text: source,
             memory: &memories[0],
             subject: &self.subject,
+            whole: !self.variant.mask,
             weight: 3.0,
         };
         let turned = &mut || self.lacks;
@@ -183,7 +184,7 @@ fn each_variant_makes_something_else() -> Result<()> {
         seen.push(made);
         Ok(())
     };
-    for name in ["no-blend", "no-mask"] {
+    for name in ["no-blend", "mask"] {
         bench.variant = name.parse()?;
         changed(&bench, &mut seen)?;
     }

@@ -10,8 +10,8 @@ pub struct Variant {
     /// What lies outside the old and the new silhouette is set back at each step: NIMA of LIPE (arXiv 2406.17236). Without,
     /// the whole frame is drawn anew; the layer's mask shows the same part of it.
     pub blend: bool,
-    /// Of a picture that shows the subject, only the subject is held up: the mask m_r of DreamTuner's self-subject-attention
-    /// (arXiv 2312.13691, §3.2). Without, all of that picture is.
+    /// Of the edited picture, too, only the subject is held up: the mask m_r of DreamTuner's self-subject-attention
+    /// (arXiv 2312.13691, §3.2). Without, all of that picture is: its surroundings are those of the result as well.
     pub mask: bool,
     /// Each step is guided by the subject's look or by the words, as chance has it, instead of by both at once: DreamTuner's
     /// interleaved guidance (§3.3).
@@ -25,7 +25,7 @@ impl Variant {
     /// The names of changes, and what they change.
     const CHANGES: [Change; 3] = [
         ("no-blend", |it| it.blend = false),
-        ("no-mask", |it| it.mask = false),
+        ("mask", |it| it.mask = true),
         ("interleaved", |it| it.interleaved = true),
     ];
 }
@@ -34,7 +34,7 @@ impl Default for Variant {
     fn default() -> Self {
         Self {
             blend: true,
-            mask: true,
+            mask: false,
             interleaved: false,
         }
     }
@@ -77,7 +77,7 @@ mod tests {
         let all = Variant::CHANGES.map(|(name, _)| name).join(",");
         let opposite = Variant {
             blend: false,
-            mask: false,
+            mask: true,
             interleaved: true,
         };
         assert_eq!(all.parse::<Variant>()?, opposite);
@@ -86,9 +86,9 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_told_with_those_that_exist() {
-        let error = "no-mask,no-mind".parse::<Variant>().err();
+        let error = "mask,no-mind".parse::<Variant>().err();
         let said = error.map(|e| e.to_string()).unwrap_or_default();
         assert!(said.contains("\"no-mind\""), "{said}");
-        assert!(said.contains("no-blend, no-mask, interleaved"), "{said}");
+        assert!(said.contains("no-blend, mask, interleaved"), "{said}");
     }
 }
