@@ -12,7 +12,7 @@ use repose_host::{
     Engine, Error, ErrorKind, Job, LearnRequest, Options, ReposeRequest, TextOptions, Training,
 };
 use serde_json::{Value, json};
-use support::{Scene, done, failed, plugin};
+use support::{Scene, apart, done, failed, flat, plugin};
 
 /// A toy, and what it is and does.
 fn toy(number: u64) -> (Scene, String, &'static str) {
@@ -211,17 +211,6 @@ fn subjects_learned_apart_are_posed_together() {
     assert!(error.message.contains("nobody"), "{error}");
 }
 
-/// Mean difference of two pictures' bytes.
-fn apart(a: &[u8], b: &[u8]) -> f64 {
-    assert_eq!(a.len(), b.len());
-    let sum: f64 = a
-        .iter()
-        .zip(b)
-        .map(|(a, b)| f64::from(a.abs_diff(*b)))
-        .sum();
-    sum / a.len() as f64
-}
-
 #[test]
 fn pose_and_place_of_a_picture_are_kept_and_lent_to_other_subjects() {
     let folder = tempfile::tempdir().unwrap();
@@ -238,7 +227,7 @@ fn pose_and_place_of_a_picture_are_kept_and_lent_to_other_subjects() {
             format!("{} in {place} background", toy.1),
             toy.2,
         );
-        pixels(&done(&engine, &pose(&told, None)))
+        flat(&told.0, &done(&engine, &pose(&told, None)))
     };
     // After eight steps a learned word is still near the one that it began as; a name that was not learned is letters.
     let (learned, began) = (own("my-toy-place-0"), own("background"));
@@ -288,7 +277,8 @@ fn pose_and_place_of_a_picture_are_kept_and_lent_to_other_subjects() {
         format!("{} in my-toy-place-0 background", toy.1),
         toy.2,
     );
-    assert_eq!(pixels(&done(&there, &pose(&told, None))), learned);
+    let posed = done(&there, &pose(&told, None));
+    assert_eq!(flat(&told.0, &posed), learned);
 
     // Other recipes have no such words.
     learn(&engine, &toy, quick("custom-diffusion")).unwrap();

@@ -12,7 +12,7 @@ use repose_host::{
     Engine, ErrorKind, Job, LearnRequest, Options, Pin, Refine, ReposeRequest, Role, State,
     TextOptions,
 };
-use support::{Scene, done, failed, plugin};
+use support::{Scene, apart, done, failed, flat, plugin};
 
 const NAME: &str = "disc";
 
@@ -73,33 +73,6 @@ fn changed(scene: &Scene, job: &Job) -> usize {
         }
     }
     changed
-}
-
-/// The scene with a job's layer over it, where its mask is not 0.
-fn flat(scene: &Scene, job: &Job) -> Vec<u8> {
-    let mut flat = scene.pixels.clone();
-    for layer in job.layers().unwrap() {
-        for (i, mask) in layer.mask.iter().enumerate() {
-            let (x, y) = (
-                i as u32 % layer.picture.width,
-                i as u32 / layer.picture.width,
-            );
-            let there = ((layer.y + y) * scene.width + layer.x + x) as usize * 3;
-            if *mask > 0 {
-                flat[there..there + 3].copy_from_slice(&layer.picture.pixels[i * 3..i * 3 + 3]);
-            }
-        }
-    }
-    flat
-}
-
-/// The mean difference of two pictures.
-fn apart(one: &[u8], other: &[u8]) -> f64 {
-    let differences = one
-        .iter()
-        .zip(other)
-        .map(|(a, b)| f64::from(a.abs_diff(*b)));
-    differences.sum::<f64>() / one.len() as f64
 }
 
 #[test]

@@ -147,3 +147,30 @@ pub fn has(program: &str) -> bool {
 fn skip(reason: &str) {
     eprintln!("skipped: {reason}");
 }
+
+/// The scene with a job's layer over it, where its mask is not 0.
+pub fn flat(scene: &Scene, job: &Job) -> Vec<u8> {
+    let mut flat = scene.pixels.clone();
+    for layer in job.layers().unwrap() {
+        for (i, mask) in layer.mask.iter().enumerate() {
+            let (x, y) = (
+                i as u32 % layer.picture.width,
+                i as u32 / layer.picture.width,
+            );
+            let there = ((layer.y + y) * scene.width + layer.x + x) as usize * 3;
+            if *mask > 0 {
+                flat[there..there + 3].copy_from_slice(&layer.picture.pixels[i * 3..i * 3 + 3]);
+            }
+        }
+    }
+    flat
+}
+
+/// The mean difference of two pictures.
+pub fn apart(one: &[u8], other: &[u8]) -> f64 {
+    let differences = one
+        .iter()
+        .zip(other)
+        .map(|(a, b)| f64::from(a.abs_diff(*b)));
+    differences.sum::<f64>() / one.len() as f64
+}
