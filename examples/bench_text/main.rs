@@ -96,7 +96,7 @@ enum What {
     Lora,
     /// Training a word's vector, without and with gradient checkpointing.
     Inversion,
-    /// A step of each recipe that a subject is learned by, as the plugin takes it, at the model's own side.
+    /// A step of each recipe that trains, as the plugin takes it, at the model's own side.
     Recipes,
     /// The autoencoder.
     Vae,
@@ -200,8 +200,9 @@ fn cases(words: &Words, checkpoint: &Path, first: bool) -> Result<Vec<Case>> {
             What::Recipes => {
                 let all = &Recipe::ALL[..];
                 let some = &words.recipe[..];
-                let chosen = if some.is_empty() { all } else { some };
-                cases.extend(chosen.iter().map(|recipe| Case {
+                let chosen = if some.is_empty() { all } else { some }.iter();
+                let trains = |recipe: &&Recipe| !recipe.course().lessons.is_empty();
+                cases.extend(chosen.filter(trains).map(|recipe| Case {
                     recipe: Some(*recipe),
                     side: own,
                     batch: recipes::samples(*recipe).0,

@@ -28,7 +28,7 @@ impl Study<'_> {
     /// took until it answers false. What was learned by it is forgotten.
     ///
     /// # Errors
-    /// As [`run`](Self::run).
+    /// As [`run`](Self::run); `Caller` if the recipe trains nothing.
     pub fn rehearse(
         &self,
         model: &Model,
@@ -37,6 +37,12 @@ impl Study<'_> {
         heard: &mut dyn FnMut(Duration) -> bool,
     ) -> Result<()> {
         let course = self.recipe.course().with(self.steps, self.rank);
+        if course.lessons.is_empty() {
+            return Err(Error::caller(format!(
+                "the recipe {} trains nothing: there is no step to rehearse",
+                self.recipe.name()
+            )));
+        }
         let references = references(pictures, model, progress, self.seed)?;
         self.repeat(longest(&course)?, &references, model, progress, heard)
     }
@@ -52,11 +58,7 @@ impl Study<'_> {
         model: &Model,
         progress: &Progress,
     ) -> Result<Measured> {
-        // Other views are encoded once; they are counted apart.
-        let lesson = &Lesson {
-            augment: Augment::Nothing,
-            ..longest(course)?.clone()
-        };
+        let lesson = longest(course)?;
         let (mut fastest, mut count, began) = (Duration::MAX, 0, Instant::now());
         let mut heard = |took: Duration| {
             fastest = fastest.min(took);
@@ -80,6 +82,11 @@ impl Study<'_> {
         progress: &Progress,
         heard: &mut dyn FnMut(Duration) -> bool,
     ) -> Result<()> {
+        // Other views are encoded once; they are counted apart.
+        let lesson = &Lesson {
+            augment: Augment::Nothing,
+            ..lesson.clone()
+        };
         let first = references
             .first()
             .ok_or_else(|| Error::bug("no picture to learn from"))?;
