@@ -8,7 +8,8 @@
 //! authors' rate is 1e-5 times 8 pictures in a step, with 200 pictures of the class. Here keys and values change by matrices of
 //! rank 16 instead of whole ones, at LoRA's usual rate, and the word at textual inversion's: of the rates that were tried, 1e-3
 //! for both lost the poses (success 34 %). Of the class 32 pictures are made by the model itself; without them and with
-//! SingleInsert's L_bg in their place success was 62 %.
+//! SingleInsert's L_bg in their place success was 62 %. (All this with poses that looked at the subject alone, and before there
+//! were other views.)
 
 use super::{Adapters, Augment, Course, Lesson, Projections};
 

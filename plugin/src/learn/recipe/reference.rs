@@ -4,8 +4,8 @@
 //! for each picture.
 //!
 //! All pictures share one ω, where the paper has one picture: with an ω of its own for each, success on the benchmark was 44 %
-//! (56 % with a shared one; 58 % where only the edited picture was looked at, so what was learned helps where the subject is
-//! not in that). There is no subject encoder, whose weights were never published.
+//! (56 % with a shared one; 58 % where only the edited picture was looked at, and there the subject alone: what was learned helps
+//! where the subject is not in that). There is no subject encoder, whose weights were never published.
 
 use super::Course;
 

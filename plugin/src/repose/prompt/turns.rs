@@ -36,8 +36,9 @@ impl Turn {
 }
 
 /// The turns of a run of `steps` steps. The share `guided` of them, from the start, are guided (from limited intervals of
-/// guidance, arXiv 2404.07724), and the share `looked`, from the start, look at the subject; of `reuse` steps one is whole, and so is each whose samples are of another kind than those of the
-/// step before, for it has no features to reuse. `lacks` is asked for each guided step.
+/// guidance, arXiv 2404.07724), and the share `looked`, from the start, look at the subject; of `reuse` steps one is whole, and
+/// so is each whose samples are of another kind than those of the step before, for it has no features to reuse. `lacks` is
+/// asked for each guided step.
 pub fn turns(
     steps: usize,
     guided: f64,

@@ -71,7 +71,7 @@ impl NewWords {
     pub fn add_bytes(&mut self, path: &Path, bytes: Vec<u8>, widths: &[usize]) -> Result<()> {
         let store = Store::parse(path, Arc::new(bytes))?;
         let wrong = |why: String| Error::files(format!("the words of {}: {why}", path.display()));
-        let names = store.tensors().iter().map(|(name, _)| name.clone());
+        let names = store.tensors().keys().cloned();
         let words: Vec<String> = names
             .filter_map(|name| Some(name.strip_suffix("/0")?.to_owned()))
             .collect();
