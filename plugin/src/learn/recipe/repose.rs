@@ -1,4 +1,4 @@
-//! Repose's own, for one selection: of the methods' parts those that together were best on pocket's benchmark.
+//! Repose's own, for one selection: of the methods' parts those that kept poses and took the least time on pocket's benchmark.
 //!
 //! A word and small changes of all attentions (DreamBooth's with LoRA, here with a learned word), which learn the subject alone:
 //! the error counts inside the mask, and outside the subject's words are to give what the class's words gave in the untouched
@@ -8,6 +8,10 @@
 //!
 //! Unlike in SingleInsert, errors count as the model was trained, not on the clean picture that a prediction means, and text
 //! encoders stay as they are. Steps and rates: as many as take no longer than the quickest of the others.
+//!
+//! Of 12 subjects, 4 poses each, success was 81 % and identity 0.84 (77 % and 0.83 with nothing learned; 79 % and 0.84 with keys and
+//! values of the text alone), with poses that looked at the subject alone. Since poses look at all of the picture, no difference
+//! to nothing learned can be told: 72 % and 75 % of 8 subjects, identity 0.82.
 
 use super::{Adapters, Augment, Background, Course, Lesson, Projections};
 
