@@ -1,6 +1,6 @@
 //! One run from noise to the re-posed latent.
 //!
-//! At each step the model sees pictures of the subject (self-subject-attention, DreamTuner, arXiv 2312.13691, §3.2), and after
+//! In most steps the model sees pictures of the subject (self-subject-attention, DreamTuner, arXiv 2312.13691, §3.2), and after
 //! the first ones what lies outside the old and the new silhouette is set back to the picture's own path (NIMA of LIPE,
 //! arXiv 2406.17236).
 
@@ -229,7 +229,7 @@ impl Run<'_> {
         seen.beside(|features| self.weights(look, features, turn))
     }
 
-    /// ω for each place of an attention that shows the subject, for the samples of a turn. Where guidance is to lead to the
+    /// ω for each place of an attention over a picture, 0 for those that do not count, for the samples of a turn. Where guidance is to lead to the
     /// subject's look, it is not held up to the sample without (DreamTuner, §3.3).
     fn weights(&self, look: &Look<'_>, features: &Features, turn: Turn) -> Vec<f32> {
         let places = match look.whole {
