@@ -20,7 +20,7 @@ use crate::engine::stable_diffusion::weights::lora::Lora;
 use crate::engine::stable_diffusion::weights::store::Store;
 use crate::engine::stable_diffusion::weights::{Checkpoint, Options};
 use crate::learn::recipe::{Lesson, Recipe};
-use crate::learn::train::{Plan, Step};
+use crate::learn::train::{Parts, Plan, Step};
 use crate::progress::Progress;
 use crate::subject::{Part, TextFacts, TextPart};
 use crate::{ErrorKind, Result};
@@ -59,20 +59,43 @@ fn study(recipe: Recipe, steps: u64) -> Study<'static> {
     }
 }
 
+/// A lesson over pictures with a bear.
+fn class<'a>(model: &'a Model, lesson: &'a Lesson, references: &'a [Reference]) -> Class<'a> {
+    Class {
+        model,
+        lesson,
+        word: "bear",
+        references,
+        class_pictures: &[],
+    }
+}
+
+/// Learns for a few steps.
+fn learn(class: &Class<'_>, pupil: &Pupil, parts: &mut Parts, steps: u64) -> Result<()> {
+    let plan = Plan {
+        steps,
+        clip: 1.0,
+        average: None,
+        seed: 1,
+        keep: Duration::MAX,
+    };
+    plan.run(
+        parts,
+        None,
+        &Progress::new(),
+        &mut |step: &mut Step| class.loss(pupil, step),
+        &mut |_, _| Ok(()),
+    )
+}
+
 /// The error of the noise that the model finds in a picture under words, over many levels.
 fn error(model: &Model, words: &NewWords, caption: &str) -> Result<f32> {
-    let reference = Reference::new(&picture(), model, &Progress::new(), 0)?;
+    let references = [Reference::new(&picture(), model, &Progress::new(), 0)?];
     let lesson = Lesson {
         batch: 24,
         ..Lesson::default()
     };
-    let class = Class {
-        model,
-        lesson: &lesson,
-        word: "bear",
-        references: &[reference],
-        class_pictures: &[],
-    };
+    let class = class(model, &lesson, &references);
     let samples = class.noised(
         &class.references[0].whole.latents,
         24,
@@ -199,28 +222,9 @@ fn a_file_means_what_was_learned() -> Result<()> {
     let references = [Reference::new(&picture(), &model, &Progress::new(), 0)?];
     let mut parts = pupil.begin(lesson, &references, &model, &mut noise)?;
     assert!(parts.numbers() > 10_000);
-    let class = Class {
-        model: &model,
-        lesson,
-        word: "bear",
-        references: &references,
-        class_pictures: &[],
-    };
+    let class = class(&model, lesson, &references);
     // After two steps nothing is 0 any more.
-    Plan {
-        steps: 2,
-        clip: 1.0,
-        average: None,
-        seed: 1,
-        keep: Duration::MAX,
-    }
-    .run(
-        &mut parts,
-        None,
-        &Progress::new(),
-        &mut |step: &mut Step| class.loss(&pupil, step),
-        &mut |_, _| Ok(()),
-    )?;
+    learn(&class, &pupil, &mut parts, 2)?;
     pupil.end()?;
     let latents = Noise::new(1, 1).tensor(&[1, 8, 16, 16], &Device::Cpu)?;
     let predict = |words: &NewWords| -> Result<Tensor> {
@@ -282,27 +286,8 @@ fn an_image_encoder_gives_the_word_of_its_picture_and_its_mean_is_kept() -> Resu
         assert!(names.iter().any(|name| name.starts_with("encoder.")));
         assert!(!names.contains(&"word.0"));
         let before = value(&pupil, None)?;
-        let class = Class {
-            model: &model,
-            lesson,
-            word: "bear",
-            references: &references,
-            class_pictures: &[],
-        };
-        Plan {
-            steps: 3,
-            clip: 1.0,
-            average: None,
-            seed: 1,
-            keep: Duration::MAX,
-        }
-        .run(
-            &mut parts,
-            None,
-            &Progress::new(),
-            &mut |step: &mut Step| class.loss(&pupil, step),
-            &mut |_, _| Ok(()),
-        )?;
+        let class = class(&model, lesson, &references);
+        learn(&class, &pupil, &mut parts, 3)?;
         let (one, two) = (value(&pupil, Some(0))?, value(&pupil, Some(1))?);
         assert_ne!(one, two, "each picture has its own");
         assert_ne!(value(&pupil, None)?, before);
@@ -334,13 +319,7 @@ fn all_weights_of_encoder_and_mappers_get_gradients() -> Result<()> {
             .learned()
             .map(|(name, value)| Ok((name.to_owned(), value.copy()?)))
             .collect::<Result<_>>()?;
-        let class = Class {
-            model: &model,
-            lesson,
-            word: "bear",
-            references: &references,
-            class_pictures: &[],
-        };
+        let class = class(&model, lesson, &references);
         // The mappers' first layers move when their last ones have.
         for number in 0..2 {
             let noise = Noise::new(1, number);
