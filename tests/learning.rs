@@ -124,6 +124,18 @@ fn what_a_model_learned_is_used_exported_and_taken_elsewhere() {
     // The model need not be named any more, and draws something else.
     let learned = pixels(&done(&engine, &pose(&toy, None)));
     assert_ne!(learned, plain);
+    // First steps do without what it learned, unless nothing else tells how the subject looks.
+    let varied = |identity, variant| {
+        let mut request = pose(&toy, None);
+        request.text = request.text.map(|text| TextOptions {
+            identity,
+            variant,
+            ..text
+        });
+        pixels(&done(&engine, &request))
+    };
+    assert_ne!(varied(None, Some("no-delay")), learned);
+    assert_eq!(varied(Some(0.0), Some("no-delay")), varied(Some(0.0), None));
 
     let out = |name: &str| folder.path().join(name);
     let parts = [

@@ -7,7 +7,8 @@
 //! Each subject was never seen in training, and every other one is drawn in a style that training never saw. It is learned
 //! from one picture, or several, and re-posed in another, by prompt or by pins. Each recipe runs in a process of its own, so
 //! that its peak memory (VmHWM, Linux) is its own. Recipes that train are compared where they are named: they take minutes
-//! for each subject. `--without background --plain` are their ablations; `--identity`, `--guidance` and others those of poses.
+//! for each subject. `--without background --plain` are their ablations; `--identity`, `--guidance` and others those of poses,
+//! which need not learn again what `--keep FOLDER` kept.
 //!
 //! Pictures are read by the probe that `examples/world/pocket/probe.py` trained.
 #![allow(
@@ -45,6 +46,15 @@ struct Words {
     /// Subjects.
     #[arg(long, default_value_t = 12)]
     cases: u64,
+    /// Number of the first: others than those that a choice was made on
+    #[arg(long, default_value_t = 0)]
+    first: u64,
+    /// What was learned is kept in this folder, and found there by later runs
+    #[arg(long)]
+    keep: Option<PathBuf>,
+    /// Figures of each result go to this file, after those that it has
+    #[arg(long)]
+    csv: Option<PathBuf>,
     /// What is compared.
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = QUICK)]
     recipes: Vec<Recipe>,
@@ -69,6 +79,13 @@ struct Words {
     /// For the processes that it starts: this recipe alone, its pictures into this folder.
     #[arg(long, hide = true)]
     into: Option<PathBuf>,
+}
+
+impl Words {
+    /// Of the subjects.
+    fn numbers(&self) -> std::ops::Range<u64> {
+        self.first..self.first + self.cases
+    }
 }
 
 fn main() -> Result<()> {
@@ -120,6 +137,19 @@ fn table(words: &Words) -> Result<()> {
                 &words.model,
             ])
             .args(["--pictures", &words.pictures.to_string()])
+            .args(["--first", &words.first.to_string()])
+            .args(
+                words
+                    .keep
+                    .iter()
+                    .flat_map(|path| ["--keep".as_ref(), path.as_os_str()]),
+            )
+            .args(
+                words
+                    .csv
+                    .iter()
+                    .flat_map(|path| ["--csv".as_ref(), path.as_os_str()]),
+            )
             .args(["--seeds", &words.seeds.to_string()])
             .args(words.asked.words())
             .args(["--threads", &words.threads.to_string(), "--into"])
@@ -131,7 +161,7 @@ fn table(words: &Words) -> Result<()> {
         columns.push(into);
     }
     let mut rows = Vec::new();
-    for number in 0..words.cases {
+    for number in words.numbers() {
         let case = Case::new(number, 1);
         let learned = case.learned.into_iter().map(|k| k.picture.rgb);
         let mut row: Vec<_> = learned.chain([case.source.picture.rgb]).collect();
@@ -156,9 +186,14 @@ fn table(words: &Words) -> Result<()> {
 /// Does all cases by one recipe, and prints its row.
 fn alone(words: &Words, recipe: Recipe, folder: &Path) -> Result<()> {
     let probe = probe()?;
-    let library = tempfile::tempdir()?;
+    let temporary = tempfile::tempdir()?;
+    let name = recipe.name(&words.asked);
+    let library = match &words.keep {
+        Some(keep) => keep.join(&name),
+        None => temporary.path().to_owned(),
+    };
     let engine = Plugin::find(None)?.open(&Options {
-        library: Some(library.path().to_owned()),
+        library: Some(library.clone()),
         threads: words.threads,
         ..Options::default()
     })?;
@@ -168,9 +203,17 @@ fn alone(words: &Words, recipe: Recipe, folder: &Path) -> Result<()> {
         asked: &words.asked,
     };
     let mut scores = Vec::new();
-    for number in 0..words.cases {
+    for number in words.numbers() {
         let case = Case::new(number, words.pictures as usize);
-        let learning = recipe.learn(&setting, &case)?;
+        let took = library.join(format!("{number}.seconds"));
+        let learning = match std::fs::read_to_string(&took) {
+            Ok(seconds) => seconds.parse()?,
+            Err(_) => {
+                let seconds = recipe.learn(&setting, &case)?;
+                std::fs::write(&took, seconds.to_string())?;
+                seconds
+            }
+        };
         let seeds = if recipe.varies() { words.seeds } else { 1 };
         let done: Vec<Done> = (1..=seeds)
             .map(|seed| recipe.run(&setting, &case, seed))
@@ -178,14 +221,15 @@ fn alone(words: &Words, recipe: Recipe, folder: &Path) -> Result<()> {
         sheet::image(&done[0].rgb)?.save(folder.join(format!("{number}.png")))?;
         for (index, one) in done.iter().enumerate() {
             let other = recipe.varies().then(|| &done[(index + 1) % done.len()]);
-            scores.push(score::score(&probe, &case, one, other, learning)?);
+            let score = score::score(&probe, &case, one, other, learning)?;
+            if let Some(path) = &words.csv {
+                let seed = if recipe.varies() { index + 1 } else { 0 };
+                score.append(path, &format!("{name},{number},{seed}"))?;
+            }
+            scores.push(score);
         }
     }
-    print(
-        &recipe.name(&words.asked),
-        recipe.varies(),
-        &Score::mean(&scores),
-    );
+    print(&name, recipe.varies(), &Score::mean(&scores));
     Ok(())
 }
 

@@ -1,5 +1,9 @@
 //! Figures of a result, against the truth.
 
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::Path;
+
 use image::{DynamicImage, GrayImage};
 use image_compare::{Algorithm, gray_similarity_structure};
 
@@ -39,6 +43,34 @@ pub struct Score {
 }
 
 impl Score {
+    /// Writes it to the end of a table of comma-separated values, behind what names it.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn append(mut self, path: &Path, named: &str) -> Result<()> {
+        let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+        if file.metadata()?.len() == 0 {
+            writeln!(file, "recipe,subject,seed,{}", Self::NAMES.join(","))?;
+        }
+        let values = self.parts().map(|part| part.to_string());
+        Ok(writeln!(file, "{named},{}", values.join(","))?)
+    }
+
+    const NAMES: [&str; 12] = [
+        "psnr",
+        "ssim",
+        "background",
+        "identity",
+        "joints",
+        "action",
+        "success",
+        "leak",
+        "outside",
+        "diversity",
+        "learning",
+        "seconds",
+    ];
+
     fn parts(&mut self) -> [&mut f64; 12] {
         [
             &mut self.psnr,

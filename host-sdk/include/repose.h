@@ -255,7 +255,8 @@ typedef struct ReposeText {
     uint32_t reuse;       /* of so many steps, 1 to 10, one computes all of the network; the others reuse its deep
                              features (arXiv 2312.00858). 0: 1 */
     const char *variant;  /* parts of the papers' methods left out or put in, names joined by commas: "no-blend" (arXiv
-                             2406.17236, NIMA), "mask" (arXiv 2312.13691, 3.2), "interleaved" (the same, 3.3) */
+                             2406.17236, NIMA), "mask" (arXiv 2312.13691, 3.2), "interleaved" (the same, 3.3),
+                             "no-delay" (arXiv 2305.10431) */
 } ReposeText;
 
 typedef struct ReposePoseRequest {

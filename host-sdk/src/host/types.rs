@@ -291,7 +291,7 @@ pub struct TextOptions<'a> {
     /// `None`: all steps compute it.
     pub reuse: Option<u32>,
     /// Parts of the papers' methods left out or put in, by names joined by commas: `no-blend` (arXiv 2406.17236, NIMA),
-    /// `mask` (arXiv 2312.13691, §3.2) and `interleaved` (the same, §3.3).
+    /// `mask` (arXiv 2312.13691, §3.2), `interleaved` (the same, §3.3) and `no-delay` (arXiv 2305.10431).
     pub variant: Option<&'a str>,
 }
 

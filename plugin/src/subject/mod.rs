@@ -32,7 +32,7 @@ pub use library::Library;
 pub use log::{Action, Row};
 pub use text_part::{TextFacts, TextPart};
 pub use verify::{Problem, Report};
-pub use words::{SubjectWords, marked, places, stands};
+pub use words::{SubjectWords, marked, places, stands, unmarked};
 
 use crate::canvas::{Image, Mask, Raster, Rect};
 use serde::{Deserialize, Serialize};

@@ -61,7 +61,12 @@ pub struct TextFacts {
 impl TextFacts {
     /// Whether a prompt has the subject's pose or surroundings without the subject: one of the words beside it, not its own.
     pub fn lends(&self, prompt: &str) -> bool {
-        !stands(prompt, &self.token) && self.beside.iter().any(|word| stands(prompt, word))
+        !stands(prompt, &self.token) && self.is_beside(prompt)
+    }
+
+    /// Whether a prompt has the subject's pose or surroundings.
+    pub fn is_beside(&self, prompt: &str) -> bool {
+        self.beside.iter().any(|word| stands(prompt, word))
     }
 }
 
@@ -78,7 +83,9 @@ mod tests {
         };
         assert!(facts.lends("a cat with my-toy-pose-0 pose"));
         assert!(facts.lends("a cat in My-Toy-place-1 background"));
-        assert!(!facts.lends("a my-toy cat with my-toy-pose-0 pose"));
+        let both = "a my-toy cat with my-toy-pose-0 pose";
+        assert!(!facts.lends(both) && facts.is_beside(both));
+        assert!(!facts.is_beside("a my-toy cat"));
         assert!(!facts.lends("a cat in my-toy-place-10 background"));
         assert!(!facts.lends("a cat"));
     }

@@ -54,8 +54,14 @@ fn begins(text: &str, words: &str) -> Option<usize> {
 
 /// Whether a text has a learned word, which is not the beginning of another one.
 pub fn stands(text: &str, token: &str) -> bool {
-    let mut found = places(text, token).into_iter();
-    found.any(|place| !text[place.end..].starts_with('-'))
+    !learned(text, token).is_empty()
+}
+
+/// Where a text has a learned word, which is not the beginning of another one.
+fn learned(text: &str, token: &str) -> Vec<Range<usize>> {
+    let mut found = places(text, token);
+    found.retain(|place| !text[place.end..].starts_with('-'));
+    found
 }
 
 /// A text with `token` before each occurrence of these words; before the whole, with them, where they do not occur. Where
@@ -79,6 +85,23 @@ pub fn marked(text: &str, words: &str, token: &str) -> String {
         from = place.start;
     }
     marked + &text[from..]
+}
+
+/// The opposite of [`marked`]: a text without `token` before these words, and with these words where it stands alone.
+pub fn unmarked(text: &str, words: &str, token: &str) -> String {
+    let (words, mut plain, mut from) = (words.trim(), String::new(), 0);
+    for place in learned(text, token) {
+        plain += &text[from..place.start];
+        let rest = text[place.end..].trim_start();
+        from = match places(rest, words).first() {
+            Some(next) if next.start == 0 => text.len() - rest.len(),
+            _ => {
+                plain += words;
+                place.end
+            }
+        };
+    }
+    plain + &text[from..]
 }
 
 #[cfg(test)]
@@ -113,5 +136,23 @@ mod tests {
         assert_eq!(marked("a cat", "cat", ""), "a cat");
         let told = "my-a cat beside my-b cat";
         assert_eq!(marked(told, "cat", "my-b"), told);
+    }
+
+    #[test]
+    fn without_its_token_a_text_tells_of_any_such_thing() {
+        for text in [
+            "a Cat on a cat tree",
+            "a cat <subject:cat:0.5>",
+            "(cat:1.2)",
+        ] {
+            let told = marked(text, "cat", "my-a");
+            assert_ne!(told, text);
+            assert_eq!(unmarked(&told, "cat", "my-a"), text);
+        }
+        assert_eq!(unmarked("My-a on a mat", "cat", "my-a"), "cat on a mat");
+        assert_eq!(unmarked("my-a  catalogue", "cat", "my-a"), "cat  catalogue");
+        let beside = "a cat with my-a-pose-0 pose beside my-b cat";
+        assert_eq!(unmarked(beside, "cat", "my-a"), beside);
+        assert_eq!(unmarked("a cat", "cat", ""), "a cat");
     }
 }

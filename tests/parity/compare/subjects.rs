@@ -109,6 +109,7 @@ impl Shelf {
                 unet: 1.0,
             },
             named: false,
+            delayed: false,
         };
         let models = Models::within(self.folder.path(), None);
         let mut cache = Cache::new(models, Options::default());

@@ -24,6 +24,8 @@ pub struct Taught<'a> {
     pub used: LoraUse,
     /// Whether the user named it: then what another model of the same generation learned is put on as well.
     pub named: bool,
+    /// See [`Worn::delayed`].
+    pub delayed: bool,
 }
 
 /// Opens one engine's text models, and keeps the last.
@@ -95,7 +97,7 @@ impl Cache {
             words.add_bytes(Path::new(&part.facts.token), part.beside.clone(), &widths)?;
         }
         share(&mut loras, taught, &model, &words)?;
-        model.put_on(&loras)?;
+        model.wear(loras)?;
         model.learn_words(words);
         Ok(&self.loaded.insert((path, model)).1)
     }
@@ -210,5 +212,8 @@ fn learned(taught: &Taught<'_>, model: &Model) -> Result<Option<Worn>> {
         return Ok(None);
     }
     let store = Store::parse(Path::new(&facts.token), Arc::new(taught.part.lora.clone()))?;
-    Ok(Some(Worn::new(Lora::of(store)?, taught.used.clone())))
+    Ok(Some(Worn {
+        delayed: taught.delayed,
+        ..Worn::new(Lora::of(store)?, taught.used.clone())
+    }))
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::{DType, Device, Tensor};
 
@@ -37,6 +38,9 @@ pub struct Model {
     /// See [`Checkpoint::zeros_for_empty`].
     zeros_for_empty: bool,
     learned: NewWords,
+    /// What it was last told to wear, and whether what is delayed of that is off now.
+    worn: Vec<Worn>,
+    bare: AtomicBool,
 }
 
 /// A LoRA as it is put on a model.
@@ -48,6 +52,8 @@ pub struct Worn {
     pub used: LoraUse,
     /// What its matrices A are multiplied by first, `[inputs, inputs]`, where it shares projections with others.
     pub share: Option<Tensor>,
+    /// Whether the first steps of a pose do without it, see [`Model::without_delayed`].
+    pub delayed: bool,
 }
 
 impl Worn {
@@ -57,6 +63,7 @@ impl Worn {
             lora,
             used,
             share: None,
+            delayed: false,
         }
     }
 }
@@ -197,6 +204,8 @@ impl Model {
             pace,
             zeros_for_empty: checkpoint.zeros_for_empty,
             learned: NewWords::default(),
+            worn: Vec::new(),
+            bare: AtomicBool::new(false),
         })
     }
 
@@ -516,6 +525,44 @@ impl Model {
             }
         }
         Ok(unmatched)
+    }
+
+    /// As [`put_on`](Self::put_on), and keeps them for [`with_delayed`](Self::with_delayed).
+    ///
+    /// # Errors
+    /// As `put_on`.
+    pub fn wear(&mut self, loras: Vec<Worn>) -> Result<Vec<String>> {
+        self.worn.clear();
+        let unmatched = self.put_on(&loras)?;
+        (self.worn, self.bare) = (loras, AtomicBool::new(false));
+        Ok(unmatched)
+    }
+
+    /// Puts on what it wears: with what is delayed, or without. Each of both encodes texts its own way, and wants its own
+    /// [`TextMemory`](super::unet::TextMemory).
+    ///
+    /// # Errors
+    /// If memory runs out.
+    pub fn with_delayed(&self, on: bool) -> Result<()> {
+        let bare = !on;
+        let delayed = self.worn.iter().any(|worn| worn.delayed);
+        if !delayed || self.bare.swap(bare, Ordering::Relaxed) == bare {
+            return Ok(());
+        }
+        let chosen = self.worn.iter().filter(|worn| on || !worn.delayed);
+        self.put_on(&chosen.cloned().collect::<Vec<_>>())?;
+        Ok(())
+    }
+
+    /// What `make` gives while what is delayed is off; then it is put on again.
+    ///
+    /// # Errors
+    /// Those of `make`; if memory runs out.
+    pub fn without_delayed<T>(&self, make: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.with_delayed(false)?;
+        let made = make();
+        self.with_delayed(true)?;
+        made
     }
 
     /// Takes all changes of projections off.

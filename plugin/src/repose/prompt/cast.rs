@@ -44,6 +44,8 @@ impl<'a> Cast<'a> {
                         unet: 1.0,
                     },
                     named: false,
+                    // A pose or a place of its pictures is read by the changes that it was learned with.
+                    delayed: !part.facts.is_beside(prompt),
                 }),
             others: Vec::new(),
         };
@@ -119,6 +121,7 @@ impl<'a> Cast<'a> {
             part: &other.part,
             used: other.used.clone(),
             named: true,
+            delayed: false,
         });
         self.own.iter().cloned().chain(others).collect()
     }

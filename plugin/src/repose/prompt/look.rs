@@ -6,12 +6,12 @@
 
 use super::path::Path;
 use super::plan::Plan;
+use super::told::Caption;
 use crate::Result;
 use crate::canvas::{Canvas, Mask, Raster};
 use crate::engine::stable_diffusion::frame::Frame;
-use crate::engine::stable_diffusion::model::{Model, Text};
+use crate::engine::stable_diffusion::model::Model;
 use crate::engine::stable_diffusion::sampler::Noise;
-use crate::engine::stable_diffusion::unet::TextMemory;
 use crate::learn::photo_of;
 use crate::subject::{Library, Subject, SubjectRef, marked, places};
 
@@ -25,9 +25,9 @@ pub struct Look<'a> {
     /// The picture at each noise level.
     pub path: &'a Path,
     /// What it shows.
-    pub text: &'a Text,
-    /// What the network makes of that.
-    pub memory: &'a TextMemory,
+    pub told: &'a Caption,
+    /// The same for steps without what was learned; `None`: there are none.
+    pub unlearned: Option<&'a Caption>,
     /// The subject's places in it, 0 to 1, at any size.
     pub subject: &'a Mask,
     /// Whether all of it counts, not these places alone.
@@ -95,8 +95,7 @@ fn caption(subject: &Subject) -> String {
 #[derive(Debug)]
 pub struct Learned {
     path: Path,
-    text: Text,
-    memory: TextMemory,
+    told: Caption,
     subject: Mask,
 }
 
@@ -126,8 +125,7 @@ impl Learned {
             let noise = Noise::new(seed, stream).tensor(clean.dims(), model.device())?;
             all.push(Self {
                 path: Path::Straight { clean, noise },
-                text: model.shown(&source.caption, plan.clip_skip)?,
-                memory: TextMemory::default(),
+                told: Caption::new(model.shown(&source.caption, plan.clip_skip)?),
                 subject: source.matte.crop(frame.rect),
             });
         }
@@ -138,8 +136,9 @@ impl Learned {
     pub fn look(&self, weight: f32) -> Look<'_> {
         Look {
             path: &self.path,
-            text: &self.text,
-            memory: &self.memory,
+            told: &self.told,
+            // There are no such steps where learned pictures of a trained subject are looked at.
+            unlearned: None,
             subject: &self.subject,
             whole: false,
             weight,

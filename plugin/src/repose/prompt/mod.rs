@@ -1,7 +1,7 @@
 //! A pose in words: a text model redraws the subject where it was and where it shall be, and nothing else.
 //!
 //! From noise the model samples the picture's crop under the words that say what it shall show. In all but the last steps the
-//! picture as it is is held up to it; after the first ones, which lay out the figure, what lies outside the old and the new silhouette is
+//! picture as it is is held up to it, and what was learned of subjects is not on it; after the first ones, which lay out the figure, what lies outside the old and the new silhouette is
 //! set back. With DDIM the noise is the one that the crop inverts to, which keeps more of what was there, and follows the words
 //! less. Pins, a guide or a placement, if given, set the latent it starts from. The law of unmasked pixels does not rest on the
 //! model: what is outside the layer's mask is the document's own.
@@ -15,6 +15,7 @@ mod region;
 mod room;
 mod sample;
 mod seam;
+mod told;
 mod turns;
 mod variant;
 mod watch;
@@ -24,9 +25,9 @@ use crate::canvas::{Canvas, Grid, Image, Layer, Mask, Rect, Role, grow};
 use crate::engine::patch::field::mix;
 use crate::engine::stable_diffusion::Cache;
 use crate::engine::stable_diffusion::frame::Frame;
-use crate::engine::stable_diffusion::model::{Model, Text};
+use crate::engine::stable_diffusion::model::Model;
 use crate::engine::stable_diffusion::sampler::{Method, Noise, Sampler};
-use crate::engine::stable_diffusion::unet::{Controls, TextMemory};
+use crate::engine::stable_diffusion::unet::Controls;
 use crate::learn::picture_hash;
 use crate::outcome::Outcome;
 use crate::progress::Progress;
@@ -40,6 +41,7 @@ use path::Path;
 use plan::Plan;
 use region::Region;
 use sample::Run;
+use told::Told;
 use turns::Turn;
 pub use variant::Variant;
 use watch::Watch;
@@ -75,6 +77,7 @@ pub fn run(
     let plan = Plan::new(request, &subject, &cast, shaped)?;
     let canvas = Canvas::new(&request.picture)?;
     let found = locate(&canvas, request, &subject)?;
+    let plan = plan.seeing(found.removal.is_some());
     progress.stage("model")?;
     let edited = found.removal.as_ref();
     let edited = edited.map(|_| picture_hash(&request.picture));
@@ -130,8 +133,8 @@ fn redraw(
     let weight = plan.identity / looks.max(1) as f32;
     let own = old.map(|subject| Look {
         path: &path,
-        text: &texts.source,
-        memory: &texts.shown,
+        told: &texts.told.source,
+        unlearned: texts.unlearned.as_ref().map(|told| &told.source),
         subject,
         // Its surroundings are the result's, too. On 24 subjects, 2 seeds each, at ω = 3: success 73 %, background 26.9 dB;
         // with the subject alone, at its best ω of 1, 60 % and 24.1 dB.
@@ -149,11 +152,8 @@ fn redraw(
             region: &scene.region,
             path: &path,
             start: &latents.start,
-            target: &texts.target,
-            negative: &texts.negative,
-            asked: &texts.asked,
-            twice: &texts.twice,
-            alone: &texts.alone,
+            told: &texts.told,
+            unlearned: texts.unlearned.as_ref(),
             looks: &looks,
             masked: latents.masked.as_ref(),
             guidance: plan.guidance(model),
@@ -226,7 +226,7 @@ impl Scene {
         side: usize,
     ) -> Result<Self> {
         let all = canvas.bounds();
-        let free = plan.subjects.is_empty() || model.inpainting();
+        let free = plan.wording.subjects.is_empty() || model.inpainting();
         let parts = [
             found.removal.clone(),
             rough.map(|r| (r.posed.rect, r.posed.matte.clone())),
@@ -266,7 +266,7 @@ impl Scene {
             region: Region::new(frame, asked),
             frame,
             picture,
-            turns: plan.turns(model, sampler.steps() - first, request.seed),
+            turns: plan.turns(model, first, sampler.steps(), request.seed),
             sampler,
             first,
         })
@@ -296,9 +296,10 @@ impl Scene {
         watch.stage("inverting")?;
         let model = texts.model;
         let controls = Controls {
-            memory: Some(texts.shown.clone()),
+            memory: Some(texts.told.source.memory.clone()),
             ..Controls::default()
         };
+        let source = &texts.told.source.text;
         Path::invert(
             &latents.picture,
             model.schedule(),
@@ -306,7 +307,7 @@ impl Scene {
             self.first,
             &mut |sample, t| {
                 watch.inverted()?;
-                Ok(model.predict(sample, &[t], &[&texts.source], &controls)?.0)
+                Ok(model.predict(sample, &[t], &[source], &controls)?.0)
             },
         )
     }
@@ -362,32 +363,21 @@ impl Scene {
 /// The words, encoded.
 struct Texts<'a> {
     model: &'a Model,
-    source: Text,
-    target: Text,
-    negative: Text,
-    /// What the network makes of `source`, of the other two together, of `target` twice, and of it alone.
-    shown: TextMemory,
-    asked: TextMemory,
-    twice: TextMemory,
-    alone: TextMemory,
+    told: Told,
+    /// By the model as it was before the subject was learned, for steps that do without; `None`: there are none.
+    unlearned: Option<Told>,
 }
 
 impl<'a> Texts<'a> {
     fn new(model: &'a Model, plan: &Plan) -> Result<Self> {
-        let [target, negative, source] = model.texts(
-            [&plan.prompt, &plan.negative, &plan.source],
-            &plan.subjects,
-            plan.clip_skip,
-        )?;
+        let told = Told::new(model, &plan.wording, plan)?;
+        let unlearned = plan.unlearned.as_ref();
+        let unlearned =
+            unlearned.map(|wording| model.without_delayed(|| Told::new(model, wording, plan)));
         Ok(Self {
             model,
-            source,
-            target,
-            negative,
-            shown: TextMemory::default(),
-            asked: TextMemory::default(),
-            twice: TextMemory::default(),
-            alone: TextMemory::default(),
+            told,
+            unlearned: unlearned.transpose()?,
         })
     }
 }

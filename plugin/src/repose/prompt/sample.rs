@@ -1,6 +1,6 @@
 //! One run from noise to the re-posed latent.
 //!
-//! In most steps the model sees pictures of the subject (self-subject-attention, DreamTuner, arXiv 2312.13691, §3.2), and after
+//! The first steps do without what was learned of subjects (FastComposer, arXiv 2305.10431). In most steps the model sees pictures of the subject (self-subject-attention, DreamTuner, arXiv 2312.13691, §3.2), and after
 //! the first ones what lies outside the old and the new silhouette is set back to the picture's own path (NIMA of LIPE,
 //! arXiv 2406.17236).
 
@@ -11,16 +11,15 @@ use candle_core::{Device, Tensor};
 use super::look::Look;
 use super::path::{Path, blend};
 use super::region::Region;
+use super::told::Told;
 use super::turns::{Lacks, Turn};
 use super::variant::Variant;
 use crate::Result;
 use crate::canvas::{Grid, Mask};
 use crate::engine::stable_diffusion::frame::{Frame, mask_tensor, scale_mask};
-use crate::engine::stable_diffusion::model::{Model, Text};
+use crate::engine::stable_diffusion::model::Model;
 use crate::engine::stable_diffusion::sampler::{Noise, Sampler, guide, rescale};
-use crate::engine::stable_diffusion::unet::{
-    Controls, Deep, DeepMemory, Features, Feed, Layer, TextMemory,
-};
+use crate::engine::stable_diffusion::unet::{Controls, Deep, DeepMemory, Features, Feed, Layer};
 
 /// Share of fresh noise in what an edit starts from, where the rest is the inverted picture's: with none all candidates
 /// would be one, with all of it nothing would be left of the inversion.
@@ -41,16 +40,10 @@ pub struct Run<'a> {
     pub path: &'a Path,
     /// The latent the edit starts from: the picture's own, or that of a deformed subject over restored background.
     pub start: &'a Tensor,
-    /// What the picture shall show.
-    pub target: &'a Text,
-    /// What it shall not show.
-    pub negative: &'a Text,
-    /// What the network makes of `negative` and `target` together, of `target` twice, and of `target` alone.
-    pub asked: &'a TextMemory,
-    /// See `asked`.
-    pub twice: &'a TextMemory,
-    /// See `asked`.
-    pub alone: &'a TextMemory,
+    /// What the model is told.
+    pub told: &'a Told,
+    /// The same for turns without what was learned of subjects; `None`: as `told`.
+    pub unlearned: Option<&'a Told>,
     /// The pictures from which the subject's look is taken; none: from nowhere.
     pub looks: &'a [Look<'a>],
     /// The masked picture's latent, for inpainting models.
@@ -89,6 +82,19 @@ impl Run<'_> {
     /// like without noise, and where it may differ; its error ends the run. `check` is asked before each pass of the network.
     pub fn run(
         &self,
+        sampler: Sampler,
+        seed: u64,
+        check: &dyn Fn() -> Result<()>,
+        watch: &mut dyn FnMut(usize, &Tensor, &Mask) -> Result<()>,
+    ) -> Result<Made> {
+        let made = self.steps(sampler, seed, check, watch);
+        // It may have ended in a step without.
+        self.model.with_delayed(true)?;
+        made
+    }
+
+    fn steps(
+        &self,
         mut sampler: Sampler,
         seed: u64,
         check: &dyn Fn() -> Result<()>,
@@ -111,6 +117,7 @@ impl Run<'_> {
             ..Depths::default()
         };
         for (index, &turn) in (self.first..sampler.steps()).zip(self.turns) {
+            self.model.with_delayed(turn.learned)?;
             let feed = self.looks(&sampler, index, turn, &depths.shown, check)?;
             check()?;
             let t = sampler.timesteps()[index];
@@ -212,12 +219,16 @@ impl Run<'_> {
         depth: &DeepMemory,
     ) -> Result<BTreeMap<String, Feed>> {
         let sample = sampler.scale_input(&look.path.at(sampler, index)?, index)?;
+        let caption = match (turn.learned, look.unlearned) {
+            (false, Some(caption)) => caption,
+            _ => look.told,
+        };
         let layers = self.model.unet().layers();
         let computed = |l: &&Layer| !l.cross && (turn.whole || l.fine);
         let record = layers.iter().filter(computed).map(|l| l.name.clone());
         let controls = Controls {
             record: record.collect(),
-            memory: Some(look.memory.clone()),
+            memory: Some(caption.memory.clone()),
             deep: self.deep(turn, depth),
             ..Controls::default()
         };
@@ -225,7 +236,9 @@ impl Run<'_> {
         let clean = look.path.at(sampler, sampler.steps())?;
         let input = self.with_mask(&sample, &nothing, clean)?;
         let t = sampler.timesteps()[index];
-        let (_, seen) = self.model.predict(&input, &[t], &[look.text], &controls)?;
+        let (_, seen) = self
+            .model
+            .predict(&input, &[t], &[&caption.text], &controls)?;
         seen.beside(|features| self.weights(look, features, turn))
     }
 
@@ -254,13 +267,18 @@ impl Run<'_> {
         deep: Option<Deep>,
         attention: &mut Attention,
     ) -> Result<Tensor> {
+        let told = match (turn.learned, self.unlearned) {
+            (false, Some(told)) => told,
+            _ => self.told,
+        };
+        let (target, negative) = (&told.target, &told.negative);
         let (memory, texts) = match turn.lacks {
-            Some(Lacks::Both | Lacks::Prompt) => (self.asked, vec![self.negative, self.target]),
-            Some(Lacks::Look) => (self.twice, vec![self.target; 2]),
-            None => (self.alone, vec![self.target]),
+            Some(Lacks::Both | Lacks::Prompt) => (&told.asked, vec![negative, target]),
+            Some(Lacks::Look) => (&told.twice, vec![target; 2]),
+            None => (&told.alone, vec![target]),
         };
         let controls = Controls {
-            maps: match self.target.word.is_empty() || !turn.whole {
+            maps: match target.word.is_empty() || !turn.whole {
                 true => BTreeSet::new(),
                 false => self.model.pointing(),
             },
@@ -275,11 +293,7 @@ impl Run<'_> {
         let input = self.with_mask(&both, &region, masked)?;
         let (output, seen) = self.model.predict(&input, &[t], &texts, &controls)?;
         for map in seen.maps.values() {
-            attention.add(
-                &map.probabilities,
-                &self.target.word,
-                (map.width, map.height),
-            )?;
+            attention.add(&map.probabilities, &target.word, (map.width, map.height))?;
         }
         if turn.lacks.is_none() {
             return Ok(output);

@@ -1,11 +1,17 @@
 #![allow(clippy::unwrap_used, reason = "shared files of tests")]
 
+use std::sync::Arc;
+
 use super::*;
 use crate::canvas::Rect;
+use crate::engine::stable_diffusion::model::{Text, Worn};
 use crate::engine::stable_diffusion::sampler::Method;
 use crate::engine::stable_diffusion::testing::{passes, random};
+use crate::engine::stable_diffusion::text::LoraUse;
 use crate::engine::stable_diffusion::weights::Options;
-use crate::repose::prompt::turns::turns;
+use crate::engine::stable_diffusion::weights::lora::Lora;
+use crate::engine::stable_diffusion::weights::store::Store;
+use crate::repose::prompt::turns::{Shares, turns};
 
 #[path = "../../../../tests/support/tiny.rs"]
 mod tiny;
@@ -20,6 +26,9 @@ struct Bench {
     region: Region,
     subject: Mask,
     texts: [Text; 3],
+    /// The same of what the model knew before, and in which share of the steps it is told them.
+    unlearned: Option<[Text; 3]>,
+    delayed: f64,
     start: Tensor,
     /// How often the subject's look is taken from the picture.
     looks: usize,
@@ -51,6 +60,8 @@ impl Bench {
             frame,
             region: Region::new(frame, subject.clone()),
             subject,
+            unlearned: None,
+            delayed: 0.0,
             start: random(&[1, 4, 8, 8], 1)?,
             looks: 1,
             variant: Variant::default(),
@@ -66,39 +77,40 @@ impl Bench {
     }
 
     fn made(&self, method: Method, guided: f64, reuse: usize) -> Result<(Made, String)> {
-        let memories: [TextMemory; 4] = Default::default();
         let path = Path::Straight {
             clean: self.start.clone(),
             noise: random(&[1, 4, 8, 8], 2)?,
         };
-        let [target, negative, source] = &self.texts;
+        let told = Told::of(self.texts.clone());
+        let unlearned = self.unlearned.clone().map(Told::of);
         let look = Look {
             path: &path,
-            text: source,
-            memory: &memories[0],
+            told: &told.source,
+            unlearned: unlearned.as_ref().map(|told| &told.source),
             subject: &self.subject,
             whole: !self.variant.mask,
             weight: 3.0,
         };
-        let turned = &mut || self.lacks;
+        let shares = Shares {
+            guided,
+            looked: self.looked,
+            delayed: self.delayed,
+        };
         let run = Run {
             model: &self.model,
             frame: self.frame,
             region: &self.region,
             path: &path,
             start: &self.start,
-            target,
-            negative,
-            asked: &memories[1],
-            twice: &memories[2],
-            alone: &memories[3],
+            told: &told,
+            unlearned: unlearned.as_ref(),
             looks: &vec![look; self.looks],
             masked: None,
             guidance: 7.5,
             rescale: 0.7,
             variant: self.variant,
             first: 1,
-            turns: &turns(STEPS - 1, guided, self.looked, reuse, turned),
+            turns: &turns(STEPS - 1, shares, reuse, &mut || self.lacks),
         };
         let sampler = Sampler::new(method, self.model.schedule(), STEPS)?;
         passes();
@@ -165,6 +177,63 @@ fn each_picture_of_the_subject_takes_a_pass_and_counts() -> Result<()> {
     assert_eq!(passes, "1 2 1 2 1 2 2 2 ");
     assert!(early != one && early != none);
     Ok(())
+}
+
+#[test]
+fn first_steps_know_nothing_of_what_was_learned() -> Result<()> {
+    let mut bench = Bench::new()?;
+    let run = |bench: &Bench| bench.run(Method::Dpm, 1.0, 1);
+    let class = bench.texts.clone();
+    let (before, passes) = run(&bench)?;
+    bench.model.wear(vec![change(&bench.model)?])?;
+    let prompts = ["a blue disc rolling", "grey", "a blue disc"];
+    bench.texts = bench.model.texts(prompts, &["disc".to_owned()], 0)?;
+    let learned = run(&bench)?.0;
+    assert_ne!(learned, before);
+    bench.unlearned = Some(class);
+    assert_eq!(run(&bench)?.0, learned, "no step is without");
+    bench.delayed = 0.5;
+    let (half, passed) = run(&bench)?;
+    assert!(half != learned && half != before);
+    assert_eq!(passed, passes);
+    bench.delayed = 1.0;
+    assert_eq!(run(&bench)?.0, before, "all steps are");
+    // And the model is left as it was.
+    bench.delayed = 0.0;
+    assert_eq!(run(&bench)?.0, learned);
+    Ok(())
+}
+
+/// A change of the model's attentions, as something learned of a subject.
+fn change(model: &Model) -> Result<Worn> {
+    let mut tensors = Vec::new();
+    for (name, _) in model.unet().weights().slots() {
+        if let (true, Some(&[rows, columns])) = (
+            name.ends_with(".to_v"),
+            model.unet().weights().at(&name).shape("weight"),
+        ) {
+            let seed = tensors.len() as u64;
+            tensors.push((
+                format!("unet.{name}.lora_A.weight"),
+                random(&[2, columns], seed)?,
+            ));
+            tensors.push((
+                format!("unet.{name}.lora_B.weight"),
+                random(&[rows, 2], seed + 1)?,
+            ));
+        }
+    }
+    let file = safetensors::serialize(tensors, None).unwrap();
+    let store = Store::parse(std::path::Path::new("change"), Arc::new(file))?;
+    let used = LoraUse {
+        name: "change".to_owned(),
+        text_encoder: 1.0,
+        unet: 1.0,
+    };
+    Ok(Worn {
+        delayed: true,
+        ..Worn::new(Lora::of(store)?, used)
+    })
 }
 
 #[test]

@@ -7,6 +7,9 @@ pub struct Turn {
     pub lacks: Option<Lacks>,
     /// Whether the subject's look is held up.
     pub looks: bool,
+    /// Whether the model is what subjects made of it when they were learned, and is told their words; else it is as it was
+    /// before, and is told what they are.
+    pub learned: bool,
     /// All of the network; else deep features are those of the last step that was whole.
     pub whole: bool,
 }
@@ -35,29 +38,42 @@ impl Turn {
     }
 }
 
-/// The turns of a run of `steps` steps. The share `guided` of them, from the start, are guided (from limited intervals of
-/// guidance, arXiv 2404.07724), and the share `looked`, from the start, look at the subject; of `reuse` steps one is whole, and
-/// so is each whose samples are of another kind than those of the step before, for it has no features to reuse. `lacks` is
-/// asked for each guided step.
+/// Shares of a run's steps, from its start.
+#[derive(Debug, Clone, Copy)]
+pub struct Shares {
+    /// Those that are guided (from limited intervals of guidance, arXiv 2404.07724).
+    pub guided: f64,
+    /// Those that look at the subject.
+    pub looked: f64,
+    /// Those without what was learned of it.
+    pub delayed: f64,
+}
+
+/// The turns of a run of `steps` steps. Of `reuse` steps one is whole, and so is each whose samples are of another kind than
+/// those of the step before, for it has no features to reuse. `lacks` is asked for each guided step.
 pub fn turns(
     steps: usize,
-    guided: f64,
-    looked: f64,
+    shares: Shares,
     reuse: usize,
     lacks: &mut dyn FnMut() -> Lacks,
 ) -> Vec<Turn> {
     let share = |of: f64| (steps as f64 * of).round() as usize;
-    let (guided, looked) = (share(guided), share(looked));
+    let (guided, looked) = (share(shares.guided), share(shares.looked));
+    // A run of one step has what was learned.
+    let delayed = (steps as f64 * shares.delayed) as usize;
     let (mut whole, mut before) = (0, None);
     (0..steps)
         .map(|step| {
             let lacks = (step < guided).then(&mut *lacks);
-            if before.replace(lacks) != Some(lacks) || step - whole >= reuse {
+            let learned = step >= delayed;
+            let kind = (lacks, learned);
+            if before.replace(kind) != Some(kind) || step - whole >= reuse {
                 whole = step;
             }
             Turn {
                 lacks,
                 looks: step < looked,
+                learned,
                 whole: step == whole,
             }
         })
@@ -85,8 +101,15 @@ mod tests {
         turns.iter().map(letter).collect()
     }
 
+    const ALL: Shares = Shares {
+        guided: 1.0,
+        looked: 1.0,
+        delayed: 0.0,
+    };
+
     fn spelled(steps: usize, guided: f64, reuse: usize) -> String {
-        letters(&turns(steps, guided, 1.0, reuse, &mut || Lacks::Both))
+        let shares = Shares { guided, ..ALL };
+        letters(&turns(steps, shares, reuse, &mut || Lacks::Both))
     }
 
     #[test]
@@ -111,13 +134,24 @@ mod tests {
     #[test]
     fn features_of_samples_of_another_kind_are_not_reused() {
         let mut kinds = [Lacks::Look, Lacks::Look, Lacks::Prompt, Lacks::Look].into_iter();
-        let made = turns(6, 0.6, 1.0, 10, &mut || kinds.next().unwrap_or(Lacks::Both));
+        let guided = Shares { guided: 0.6, ..ALL };
+        let made = turns(6, guided, 10, &mut || kinds.next().unwrap_or(Lacks::Both));
         assert_eq!(letters(&made), "LlPLAa");
+        let delayed = Shares {
+            delayed: 0.4,
+            ..ALL
+        };
+        let made = turns(6, delayed, 10, &mut || Lacks::Both);
+        assert_eq!(letters(&made), "GgGggg");
+        let learned: Vec<bool> = made.iter().map(|turn| turn.learned).collect();
+        assert_eq!(learned, [false, false, true, true, true, true]);
+        assert!(turns(1, delayed, 1, &mut || Lacks::Both)[0].learned);
     }
 
     #[test]
     fn the_subject_is_looked_at_from_the_start_on() {
-        let made = turns(5, 1.0, 0.5, 1, &mut || Lacks::Both);
+        let half = Shares { looked: 0.5, ..ALL };
+        let made = turns(5, half, 1, &mut || Lacks::Both);
         let looks: Vec<bool> = made.iter().map(|turn| turn.looks).collect();
         assert_eq!(looks, [true, true, true, false, false]);
         let passes: Vec<f32> = made.iter().map(|turn| turn.passes(2)).collect();

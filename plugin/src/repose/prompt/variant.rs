@@ -13,6 +13,10 @@ pub struct Variant {
     /// Of the edited picture, too, only the subject is held up: the mask m_r of DreamTuner's self-subject-attention
     /// (arXiv 2312.13691, §3.2). Without, all of that picture is: its surroundings are those of the result as well.
     pub mask: bool,
+    /// First the model is as it was before subjects were learned, and is told what they are: so the words give the pose, and
+    /// what was learned the rest (delayed subject conditioning, FastComposer, arXiv 2305.10431). Without, all steps have what
+    /// was learned.
+    pub delay: bool,
     /// Each step is guided by the subject's look or by the words, as chance has it, instead of by both at once: DreamTuner's
     /// interleaved guidance (§3.3).
     pub interleaved: bool,
@@ -23,9 +27,10 @@ type Change = (&'static str, fn(&mut Variant));
 
 impl Variant {
     /// The names of changes, and what they change.
-    const CHANGES: [Change; 3] = [
+    const CHANGES: [Change; 4] = [
         ("no-blend", |it| it.blend = false),
         ("mask", |it| it.mask = true),
+        ("no-delay", |it| it.delay = false),
         ("interleaved", |it| it.interleaved = true),
     ];
 }
@@ -35,6 +40,7 @@ impl Default for Variant {
         Self {
             blend: true,
             mask: false,
+            delay: true,
             interleaved: false,
         }
     }
@@ -78,6 +84,7 @@ mod tests {
         let opposite = Variant {
             blend: false,
             mask: true,
+            delay: false,
             interleaved: true,
         };
         assert_eq!(all.parse::<Variant>()?, opposite);
@@ -89,6 +96,9 @@ mod tests {
         let error = "mask,no-mind".parse::<Variant>().err();
         let said = error.map(|e| e.to_string()).unwrap_or_default();
         assert!(said.contains("\"no-mind\""), "{said}");
-        assert!(said.contains("no-blend, mask, interleaved"), "{said}");
+        assert!(
+            said.contains("no-blend, mask, no-delay, interleaved"),
+            "{said}"
+        );
     }
 }
