@@ -187,11 +187,15 @@ fn table(words: &Words) -> Result<()> {
 fn alone(words: &Words, recipe: Recipe, folder: &Path) -> Result<()> {
     let probe = probe()?;
     let temporary = tempfile::tempdir()?;
-    let name = recipe.name(&words.asked);
+    let word = recipe.word(&words.asked);
     let library = match &words.keep {
-        Some(keep) => keep.join(&name),
+        Some(keep) => {
+            let told = if words.asked.plain { ", plain" } else { "" };
+            keep.join(format!("{word}, {} pictures{told}", words.pictures))
+        }
         None => temporary.path().to_owned(),
     };
+    std::fs::create_dir_all(&library)?;
     let engine = Plugin::find(None)?.open(&Options {
         library: Some(library.clone()),
         threads: words.threads,
@@ -224,12 +228,16 @@ fn alone(words: &Words, recipe: Recipe, folder: &Path) -> Result<()> {
             let score = score::score(&probe, &case, one, other, learning)?;
             if let Some(path) = &words.csv {
                 let seed = if recipe.varies() { index + 1 } else { 0 };
-                score.append(path, &format!("{name},{number},{seed}"))?;
+                score.append(path, &format!("{word},{number},{seed}"))?;
             }
             scores.push(score);
         }
     }
-    print(&name, recipe.varies(), &Score::mean(&scores));
+    print(
+        &recipe.name(&words.asked),
+        recipe.varies(),
+        &Score::mean(&scores),
+    );
     Ok(())
 }
 

@@ -137,6 +137,12 @@ impl Recipe {
         plain.to_owned()
     }
 
+    /// One word for it: what it is asked for by, and what is left out.
+    pub fn word(self, asked: &Asked) -> String {
+        let own = self.to_possible_value().map(|v| v.get_name().to_owned());
+        self.training(&asked.without).or(own).unwrap_or_default()
+    }
+
     /// Whether another seed gives another picture.
     pub fn varies(self) -> bool {
         !matches!(self, Self::Copy | Self::Patch)

@@ -1,10 +1,10 @@
 //! A pose in words: a text model redraws the subject where it was and where it shall be, and nothing else.
 //!
 //! From noise the model samples the picture's crop under the words that say what it shall show. In all but the last steps the
-//! picture as it is is held up to it, and what was learned of subjects is not on it; after the first ones, which lay out the figure, what lies outside the old and the new silhouette is
-//! set back. With DDIM the noise is the one that the crop inverts to, which keeps more of what was there, and follows the words
-//! less. Pins, a guide or a placement, if given, set the latent it starts from. The law of unmasked pixels does not rest on the
-//! model: what is outside the layer's mask is the document's own.
+//! picture as it is is held up to it, and what was learned of the subject is not on it; after the first ones, which lay out the
+//! figure, what lies outside the old and the new silhouette is set back. With DDIM the noise is the one that the crop inverts to,
+//! which keeps more of what was there, and follows the words less. Pins, a guide or a placement, if given, set the latent it
+//! starts from. The law of unmasked pixels does not rest on the model: what is outside the layer's mask is the document's own.
 
 mod cast;
 mod look;

@@ -1,8 +1,8 @@
 //! One run from noise to the re-posed latent.
 //!
-//! The first steps do without what was learned of subjects (FastComposer, arXiv 2305.10431). In most steps the model sees pictures of the subject (self-subject-attention, DreamTuner, arXiv 2312.13691, §3.2), and after
-//! the first ones what lies outside the old and the new silhouette is set back to the picture's own path (NIMA of LIPE,
-//! arXiv 2406.17236).
+//! The first steps do without what was learned of the subject (delayed subject conditioning, FastComposer, arXiv 2305.10431). In
+//! most steps the model sees pictures of it (self-subject-attention, DreamTuner, arXiv 2312.13691, §3.2), and after the first
+//! ones what lies outside the old and the new silhouette is set back to the picture's own path (NIMA of LIPE, arXiv 2406.17236).
 
 use std::collections::{BTreeMap, BTreeSet};
 
