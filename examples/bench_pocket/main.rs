@@ -26,6 +26,7 @@ mod recipe;
 mod score;
 mod sheet;
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -102,6 +103,12 @@ fn probe() -> Result<Probe> {
     Probe::open(&path)
 }
 
+/// A path that was named, as arguments.
+fn path<'a>(name: &'a str, path: &'a Option<PathBuf>) -> impl Iterator<Item = &'a OsStr> {
+    path.iter()
+        .flat_map(move |path| [name.as_ref(), path.as_os_str()])
+}
+
 /// Runs each recipe in a process of its own and prints what they tell.
 fn table(words: &Words) -> Result<()> {
     let told = probe()?.held_out;
@@ -138,18 +145,8 @@ fn table(words: &Words) -> Result<()> {
             ])
             .args(["--pictures", &words.pictures.to_string()])
             .args(["--first", &words.first.to_string()])
-            .args(
-                words
-                    .keep
-                    .iter()
-                    .flat_map(|path| ["--keep".as_ref(), path.as_os_str()]),
-            )
-            .args(
-                words
-                    .csv
-                    .iter()
-                    .flat_map(|path| ["--csv".as_ref(), path.as_os_str()]),
-            )
+            .args(path("--keep", &words.keep))
+            .args(path("--csv", &words.csv))
             .args(["--seeds", &words.seeds.to_string()])
             .args(words.asked.words())
             .args(["--threads", &words.threads.to_string(), "--into"])

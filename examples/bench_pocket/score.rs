@@ -49,42 +49,29 @@ impl Score {
     /// If the file cannot be written.
     pub fn append(mut self, path: &Path, named: &str) -> Result<()> {
         let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+        let parts = self.parts();
         if file.metadata()?.len() == 0 {
-            writeln!(file, "recipe,subject,seed,{}", Self::NAMES.join(","))?;
+            let names = parts.each_ref().map(|(name, _)| *name);
+            writeln!(file, "recipe,subject,seed,{}", names.join(","))?;
         }
-        let values = self.parts().map(|part| part.to_string());
+        let values = parts.map(|(_, part)| part.to_string());
         Ok(writeln!(file, "{named},{}", values.join(","))?)
     }
 
-    const NAMES: [&str; 12] = [
-        "psnr",
-        "ssim",
-        "background",
-        "identity",
-        "joints",
-        "action",
-        "success",
-        "leak",
-        "outside",
-        "diversity",
-        "learning",
-        "seconds",
-    ];
-
-    fn parts(&mut self) -> [&mut f64; 12] {
+    fn parts(&mut self) -> [(&'static str, &mut f64); 12] {
         [
-            &mut self.psnr,
-            &mut self.ssim,
-            &mut self.background,
-            &mut self.identity,
-            &mut self.joints,
-            &mut self.action,
-            &mut self.success,
-            &mut self.leak,
-            &mut self.outside,
-            &mut self.diversity,
-            &mut self.learning,
-            &mut self.seconds,
+            ("psnr", &mut self.psnr),
+            ("ssim", &mut self.ssim),
+            ("background", &mut self.background),
+            ("identity", &mut self.identity),
+            ("joints", &mut self.joints),
+            ("action", &mut self.action),
+            ("success", &mut self.success),
+            ("leak", &mut self.leak),
+            ("outside", &mut self.outside),
+            ("diversity", &mut self.diversity),
+            ("learning", &mut self.learning),
+            ("seconds", &mut self.seconds),
         ]
     }
 
@@ -92,7 +79,7 @@ impl Score {
     pub fn mean(all: &[Self]) -> Self {
         let mut mean = Self::default();
         for mut one in all.iter().copied() {
-            for (sum, part) in mean.parts().into_iter().zip(one.parts()) {
+            for ((_, sum), (_, part)) in mean.parts().into_iter().zip(one.parts()) {
                 *sum += *part / all.len() as f64;
             }
         }

@@ -6,7 +6,7 @@
 
 use super::path::Path;
 use super::plan::Plan;
-use super::told::Caption;
+use super::told::{Caption, Phases};
 use crate::Result;
 use crate::canvas::{Canvas, Mask, Raster};
 use crate::engine::stable_diffusion::frame::Frame;
@@ -25,9 +25,7 @@ pub struct Look<'a> {
     /// The picture at each noise level.
     pub path: &'a Path,
     /// What it shows.
-    pub told: &'a Caption,
-    /// The same for steps without what was learned; `None`: there are none.
-    pub unlearned: Option<&'a Caption>,
+    pub told: Phases<&'a Caption>,
     /// The subject's places in it, 0 to 1, at any size.
     pub subject: &'a Mask,
     /// Whether all of it counts, not these places alone.
@@ -136,9 +134,11 @@ impl Learned {
     pub fn look(&self, weight: f32) -> Look<'_> {
         Look {
             path: &self.path,
-            told: &self.told,
-            // There are no such steps where learned pictures of a trained subject are looked at.
-            unlearned: None,
+            told: Phases {
+                learned: &self.told,
+                // Where learned pictures of a trained subject are looked at, all steps have what was learned.
+                unlearned: None,
+            },
             subject: &self.subject,
             whole: false,
             weight,

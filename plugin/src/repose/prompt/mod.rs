@@ -41,7 +41,7 @@ use path::Path;
 use plan::Plan;
 use region::Region;
 use sample::Run;
-use told::Told;
+use told::{Phases, Told};
 use turns::Turn;
 pub use variant::Variant;
 use watch::Watch;
@@ -133,8 +133,7 @@ fn redraw(
     let weight = plan.identity / looks.max(1) as f32;
     let own = old.map(|subject| Look {
         path: &path,
-        told: &texts.told.source,
-        unlearned: texts.unlearned.as_ref().map(|told| &told.source),
+        told: texts.told.source(),
         subject,
         // Its surroundings are the result's, too. On 24 subjects, 2 seeds each, at ω = 3: success 73 %, background 26.9 dB;
         // with the subject alone, at its best ω of 1, 60 % and 24.1 dB.
@@ -153,7 +152,6 @@ fn redraw(
             path: &path,
             start: &latents.start,
             told: &texts.told,
-            unlearned: texts.unlearned.as_ref(),
             looks: &looks,
             masked: latents.masked.as_ref(),
             guidance: plan.guidance(model),
@@ -295,11 +293,11 @@ impl Scene {
         }
         watch.stage("inverting")?;
         let model = texts.model;
+        let source = &texts.told.learned.source;
         let controls = Controls {
-            memory: Some(texts.told.source.memory.clone()),
+            memory: Some(source.memory.clone()),
             ..Controls::default()
         };
-        let source = &texts.told.source.text;
         Path::invert(
             &latents.picture,
             model.schedule(),
@@ -307,7 +305,7 @@ impl Scene {
             self.first,
             &mut |sample, t| {
                 watch.inverted()?;
-                Ok(model.predict(sample, &[t], &[source], &controls)?.0)
+                Ok(model.predict(sample, &[t], &[&source.text], &controls)?.0)
             },
         )
     }
@@ -363,21 +361,20 @@ impl Scene {
 /// The words, encoded.
 struct Texts<'a> {
     model: &'a Model,
-    told: Told,
-    /// By the model as it was before the subject was learned, for steps that do without; `None`: there are none.
-    unlearned: Option<Told>,
+    told: Phases<Told>,
 }
 
 impl<'a> Texts<'a> {
     fn new(model: &'a Model, plan: &Plan) -> Result<Self> {
-        let told = Told::new(model, &plan.wording, plan)?;
+        let told = |wording| Told::new(model, wording, plan);
         let unlearned = plan.unlearned.as_ref();
-        let unlearned =
-            unlearned.map(|wording| model.without_delayed(|| Told::new(model, wording, plan)));
+        let unlearned = unlearned.map(|wording| model.without_delayed(|| told(wording)));
         Ok(Self {
             model,
-            told,
-            unlearned: unlearned.transpose()?,
+            told: Phases {
+                learned: told(&plan.wording)?,
+                unlearned: unlearned.transpose()?,
+            },
         })
     }
 }

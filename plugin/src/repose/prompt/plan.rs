@@ -110,14 +110,17 @@ impl Plan {
             subjects: Vec::new(),
         };
         let asked = wording.prompt.clone();
-        let named = cast.own().map(|facts| {
-            let word = word.clone().unwrap_or_else(|| facts.word.clone());
-            (facts, word)
-        });
-        match &named {
-            Some((facts, word)) => wording.name(facts, word),
-            None => wording.subjects.extend(word),
-        }
+        let named = match cast.own() {
+            Some(facts) => {
+                let word = word.unwrap_or_else(|| facts.word.clone());
+                wording.name(facts, &word);
+                Some((facts, word))
+            }
+            None => {
+                wording.subjects.extend(word);
+                None
+            }
+        };
         for facts in cast.others(&asked) {
             wording.name(facts, &facts.word);
         }
@@ -149,8 +152,10 @@ impl Plan {
 
     /// The same with what was learned of the subject in all steps, unless the picture shows it, and its look there is held up.
     pub fn seeing(mut self, shown: bool) -> Self {
-        self.unlearned
-            .take_if(|_| !(shown && self.identity > 0.0 && self.variant.delay));
+        let held_up = shown && self.identity > 0.0;
+        if !(held_up && self.variant.delay) {
+            self.unlearned = None;
+        }
         self
     }
 

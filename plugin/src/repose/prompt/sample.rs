@@ -11,7 +11,7 @@ use candle_core::{Device, Tensor};
 use super::look::Look;
 use super::path::{Path, blend};
 use super::region::Region;
-use super::told::Told;
+use super::told::{Phases, Told};
 use super::turns::{Lacks, Turn};
 use super::variant::Variant;
 use crate::Result;
@@ -41,9 +41,7 @@ pub struct Run<'a> {
     /// The latent the edit starts from: the picture's own, or that of a deformed subject over restored background.
     pub start: &'a Tensor,
     /// What the model is told.
-    pub told: &'a Told,
-    /// The same for turns without what was learned of subjects; `None`: as `told`.
-    pub unlearned: Option<&'a Told>,
+    pub told: &'a Phases<Told>,
     /// The pictures from which the subject's look is taken; none: from nowhere.
     pub looks: &'a [Look<'a>],
     /// The masked picture's latent, for inpainting models.
@@ -219,10 +217,7 @@ impl Run<'_> {
         depth: &DeepMemory,
     ) -> Result<BTreeMap<String, Feed>> {
         let sample = sampler.scale_input(&look.path.at(sampler, index)?, index)?;
-        let caption = match (turn.learned, look.unlearned) {
-            (false, Some(caption)) => caption,
-            _ => look.told,
-        };
+        let caption = look.told.at(turn);
         let layers = self.model.unet().layers();
         let computed = |l: &&Layer| !l.cross && (turn.whole || l.fine);
         let record = layers.iter().filter(computed).map(|l| l.name.clone());
@@ -267,10 +262,7 @@ impl Run<'_> {
         deep: Option<Deep>,
         attention: &mut Attention,
     ) -> Result<Tensor> {
-        let told = match (turn.learned, self.unlearned) {
-            (false, Some(told)) => told,
-            _ => self.told,
-        };
+        let told = self.told.at(turn);
         let (target, negative) = (&told.target, &told.negative);
         let (memory, texts) = match turn.lacks {
             Some(Lacks::Both | Lacks::Prompt) => (&told.asked, vec![negative, target]),

@@ -81,12 +81,13 @@ impl Bench {
             clean: self.start.clone(),
             noise: random(&[1, 4, 8, 8], 2)?,
         };
-        let told = Told::of(self.texts.clone());
-        let unlearned = self.unlearned.clone().map(Told::of);
+        let told = Phases {
+            learned: Told::of(self.texts.clone()),
+            unlearned: self.unlearned.clone().map(Told::of),
+        };
         let look = Look {
             path: &path,
-            told: &told.source,
-            unlearned: unlearned.as_ref().map(|told| &told.source),
+            told: told.source(),
             subject: &self.subject,
             whole: !self.variant.mask,
             weight: 3.0,
@@ -103,7 +104,6 @@ impl Bench {
             path: &path,
             start: &self.start,
             told: &told,
-            unlearned: unlearned.as_ref(),
             looks: &vec![look; self.looks],
             masked: None,
             guidance: 7.5,

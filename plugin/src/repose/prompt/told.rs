@@ -1,9 +1,39 @@
 //! What the model is told, encoded, and what its network has made of it already.
 
 use super::plan::{Plan, Wording};
+use super::turns::Turn;
 use crate::Result;
 use crate::engine::stable_diffusion::model::{Model, Text};
 use crate::engine::stable_diffusion::unet::TextMemory;
+
+/// What steps with what was learned of the subject have, and what those without.
+#[derive(Debug, Clone, Copy)]
+pub struct Phases<T> {
+    /// With.
+    pub learned: T,
+    /// Without; `None`: there are no such steps.
+    pub unlearned: Option<T>,
+}
+
+impl<T> Phases<T> {
+    /// What a step has.
+    pub fn at(&self, turn: Turn) -> &T {
+        match (turn.learned, &self.unlearned) {
+            (false, Some(unlearned)) => unlearned,
+            _ => &self.learned,
+        }
+    }
+}
+
+impl Phases<Told> {
+    /// What the picture shows now.
+    pub fn source(&self) -> Phases<&Caption> {
+        Phases {
+            learned: &self.learned.source,
+            unlearned: self.unlearned.as_ref().map(|told| &told.source),
+        }
+    }
+}
 
 /// What a picture shows.
 #[derive(Debug, Clone)]
