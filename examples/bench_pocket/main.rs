@@ -187,8 +187,15 @@ fn alone(words: &Words, recipe: Recipe, folder: &Path) -> Result<()> {
     let word = recipe.word(&words.asked);
     let library = match &words.keep {
         Some(keep) => {
-            let told = if words.asked.plain { ", plain" } else { "" };
-            keep.join(format!("{word}, {} pictures{told}", words.pictures))
+            let mut kept = format!("{word}, {} pictures", words.pictures);
+            let told = [
+                (words.asked.plain, ", plain"),
+                (words.asked.brief, ", brief"),
+            ];
+            told.iter()
+                .filter(|(on, _)| *on)
+                .for_each(|(_, told)| kept += told);
+            keep.join(kept)
         }
         None => temporary.path().to_owned(),
     };

@@ -39,6 +39,9 @@ pub struct Asked {
     /// Captions of what is learned from do not tell the action
     #[arg(long)]
     pub plain: bool,
+    /// Captions and prompts say what the subject is and what it does, not how it looks, as those of the papers do
+    #[arg(long)]
+    pub brief: bool,
 }
 
 impl Asked {
@@ -56,13 +59,22 @@ impl Asked {
             .iter()
             .filter_map(|(name, n)| Some(format!("--{name}={}", (*n)?)));
         let without = self.without.iter().map(|part| format!("--without={part}"));
-        let plain = self.plain.then(|| "--plain".to_owned());
+        let flags = [("--plain", self.plain), ("--brief", self.brief)];
+        let flags = flags.into_iter().filter(|(_, on)| *on);
         given
             .chain(sampler)
             .chain(variant)
             .chain(without)
-            .chain(plain)
+            .chain(flags.map(|(flag, _)| flag.to_owned()))
             .collect()
+    }
+
+    /// What a picture shows.
+    fn caption(&self, known: &Known) -> String {
+        match self.brief {
+            true => known.shot.class_caption(),
+            false => known.shot.caption(),
+        }
     }
 }
 
@@ -215,7 +227,7 @@ impl Recipe {
                 true => format!(" {}", learned.shot.action.word()),
                 false => String::new(),
             };
-            let caption = learned.shot.caption().replacen(&told, "", 1);
+            let caption = setting.asked.caption(learned).replacen(&told, "", 1);
             let mut request = LearnRequest::new(
                 lend(learned),
                 selection(learned),
@@ -251,7 +263,7 @@ impl Recipe {
                 seconds: 0.0,
             });
         }
-        let (was, shall) = (source.shot.caption(), case.truth.shot.caption());
+        let [was, shall] = [source, &case.truth].map(|known| setting.asked.caption(known));
         let word = source.shot.subject.kind.word();
         let name = name(case);
         let pins = match self.pins() {

@@ -129,6 +129,15 @@ impl Shot {
         self.told(&mut |_| true)
     }
 
+    /// The same but what sets the subject apart from others of its kind: as a word that was learned is to tell it.
+    pub fn class_caption(&self) -> String {
+        let who = vec![
+            "a photo of a".to_owned(),
+            self.subject.kind.word().to_owned(),
+        ];
+        self.doing(who, &mut |_| true)
+    }
+
     /// A caption as people write them, which leave some of it out; `seed` determines what.
     pub fn short_caption(&self, seed: u64) -> String {
         let mut random = Random::new(seed, 4);
@@ -174,11 +183,16 @@ impl Shot {
         if !worn.is_empty() {
             words.push(format!("with {}", worn.join(" and ")));
         }
+        self.doing(words, say).replace("a orange", "an orange")
+    }
+
+    /// What it does, and where, after who it is.
+    fn doing(&self, mut words: Vec<String>, say: &mut dyn FnMut(f32) -> bool) -> String {
         words.push(self.action.word().to_owned());
         if say(0.85) {
             words.push(self.scene.place.word().to_owned());
         }
-        let mut caption = words.join(" ").replace("a orange", "an orange");
+        let mut caption = words.join(" ");
         if say(0.8) {
             caption += &format!(", seen {}", self.view.word());
         }

@@ -138,6 +138,13 @@ fn captions_say_what_is_there() {
             );
         }
         assert!(full.contains(shot.scene.place.word()) && full.contains(shot.view.word()));
+        let class = shot.class_caption();
+        let does = class.split_once(shot.subject.kind.word());
+        assert!(
+            does.is_some_and(|(_, does)| full.ends_with(does)),
+            "{class}"
+        );
+        assert!(!class.contains(shot.subject.colour.word()), "{class}");
         assert!(short.len() <= full.len() && full.split(' ').count() < 45);
     }
 }

@@ -103,11 +103,7 @@ impl Shelf {
                 .text
                 .as_ref()
                 .ok_or("the library keeps nothing of a text model's")?,
-            used: LoraUse {
-                name: NAME.into(),
-                text_encoder: 1.0,
-                unet: 1.0,
-            },
+            used: LoraUse::whole(NAME),
             named: false,
             delayed: false,
         };

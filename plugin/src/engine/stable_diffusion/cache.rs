@@ -97,7 +97,7 @@ impl Cache {
             words.add_bytes(Path::new(&part.facts.token), part.beside.clone(), &widths)?;
         }
         share(&mut loras, taught, &model, &words)?;
-        model.wear(loras)?;
+        model.wear(&loras)?;
         model.learn_words(words);
         Ok(&self.loaded.insert((path, model)).1)
     }

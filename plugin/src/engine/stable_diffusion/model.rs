@@ -1,8 +1,10 @@
 //! A checkpoint, built: everything that turns words and noise into pictures.
 
+mod words;
+mod worn;
+
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::{DType, Device, Tensor};
 
@@ -10,13 +12,16 @@ use super::clip::TextEncoder;
 use super::config::ClipConfig;
 use super::pace::Pace;
 use super::sampler::Schedule;
-use super::text::{Conditioning, LoraUse, NewWords, Pad, Prompt, Stage, Tokenizer, time_ids};
+use super::text::{NewWords, Pad, Tokenizer, time_ids};
 use super::unet::{Added, Controls, Input, Place, Seen, UNet};
 use super::vae::{Taesd, Tiling, Vae};
-use super::weights::lora::{Lora, Networks, Target};
+use super::weights::lora::Target;
 use super::weights::{Checkpoint, Family, Options, Weights};
 use crate::outcome::ModelRef;
 use crate::{Error, Result};
+pub use words::Text;
+use worn::Wardrobe;
+pub use worn::Worn;
 
 /// Places across of the cross-attention that is read, in pictures as large as the model was trained on: where words point
 /// best (Prompt-to-Prompt, arXiv 2208.01626, reads 16×16 of 64×64).
@@ -38,71 +43,7 @@ pub struct Model {
     /// See [`Checkpoint::zeros_for_empty`].
     zeros_for_empty: bool,
     learned: NewWords,
-    /// What it was last told to wear, and whether what is delayed of that is off now.
-    worn: Vec<Worn>,
-    bare: AtomicBool,
-}
-
-/// A LoRA as it is put on a model.
-#[derive(Debug, Clone)]
-pub struct Worn {
-    /// The file.
-    pub lora: Lora,
-    /// At which weights.
-    pub used: LoraUse,
-    /// What its matrices A are multiplied by first, `[inputs, inputs]`, where it shares projections with others.
-    pub share: Option<Tensor>,
-    /// Whether the first steps of a pose do without it, see [`Model::without_delayed`].
-    pub delayed: bool,
-}
-
-impl Worn {
-    /// As it is.
-    pub fn new(lora: Lora, used: LoraUse) -> Self {
-        Self {
-            lora,
-            used,
-            share: None,
-            delayed: false,
-        }
-    }
-}
-
-/// Words, encoded for the U-Net.
-#[derive(Debug, Clone)]
-pub struct Text {
-    conditioning: Conditioning,
-    /// Places of the subject's word in the context; none if it does not occur.
-    pub word: Vec<usize>,
-}
-
-impl Text {
-    /// What the text encoders make of the words at these places, `[places, width]`.
-    ///
-    /// # Errors
-    /// If memory runs out.
-    pub fn at(&self, places: &[usize]) -> Result<Tensor> {
-        let context = self.conditioning.context.squeeze(0)?;
-        let places: Vec<u32> = places.iter().map(|at| *at as u32).collect();
-        let places = Tensor::new(places, context.device())?;
-        Ok(context.index_select(&places, 0)?)
-    }
-
-    /// The same of all its words.
-    ///
-    /// # Errors
-    /// As [`at`](Self::at).
-    pub fn told(&self) -> Result<Tensor> {
-        let places: Vec<usize> = self.conditioning.chunks.places_of_prompt().collect();
-        self.at(&places)
-    }
-
-    /// The same, through which no gradients go.
-    pub fn detached(mut self) -> Self {
-        self.conditioning.context = self.conditioning.context.detach();
-        self.conditioning.pooled = self.conditioning.pooled.map(|p| p.detach());
-        self
-    }
+    wardrobe: Wardrobe,
 }
 
 /// Where networks compute: on a GPU where the build and the machine have one, else on the CPU.
@@ -204,8 +145,7 @@ impl Model {
             pace,
             zeros_for_empty: checkpoint.zeros_for_empty,
             learned: NewWords::default(),
-            worn: Vec::new(),
-            bare: AtomicBool::new(false),
+            wardrobe: Wardrobe::default(),
         })
     }
 
@@ -257,115 +197,6 @@ impl Model {
     /// Whether its latents are of the kind that TAESD knows: 4 channels at an eighth of the picture's size.
     pub fn has_published_latents(&self) -> bool {
         self.factor() == 8 && self.vae.config().latent_channels == 4
-    }
-
-    /// Encodes words: what the picture shall show, shall not show, and shows now. The first two get equal lengths. `subjects`
-    /// are the words of the first that mean subjects. `skip` layers of the text encoders are left out.
-    ///
-    /// # Errors
-    /// As [`Conditioning::new`].
-    pub fn texts(
-        &self,
-        [prompt, negative, source]: [&str; 3],
-        subjects: &[String],
-        skip: usize,
-    ) -> Result<[Text; 3]> {
-        let (stages, words) = (self.stages(&self.learned), self.learned.names());
-        let [follow, avoid] = [prompt, negative].map(Prompt::parse);
-        let empty = negative.trim().is_empty();
-        let [follow, mut avoid] = Conditioning::pair(&stages, [&follow?, &avoid?], words, skip)?;
-        if empty && self.zeros_for_empty {
-            avoid = avoid.zeros()?;
-        }
-        let mut places = Vec::new();
-        for phrase in subjects {
-            places.extend(self.places(&follow, phrase, &self.learned)?);
-        }
-        places.sort_unstable();
-        places.dedup();
-        Ok([
-            Text {
-                conditioning: follow,
-                word: places,
-            },
-            Text {
-                conditioning: avoid,
-                word: Vec::new(),
-            },
-            self.shown(source, skip)?,
-        ])
-    }
-
-    /// Encodes what a picture shows. `skip` layers of the text encoders are left out.
-    ///
-    /// # Errors
-    /// As [`Conditioning::new`].
-    pub fn shown(&self, caption: &str, skip: usize) -> Result<Text> {
-        let (stages, caption) = (self.stages(&self.learned), Prompt::parse(caption)?);
-        Ok(Text {
-            conditioning: Conditioning::new(&stages, &caption, self.learned.names(), 1, skip)?,
-            word: Vec::new(),
-        })
-    }
-
-    /// Encodes one prompt with other learned words than the model's own: gradients reach their vectors.
-    ///
-    /// # Errors
-    /// As [`Conditioning::new`].
-    pub fn text(&self, prompt: &str, words: &NewWords) -> Result<Text> {
-        let (stages, prompt) = (self.stages(words), Prompt::parse(prompt)?);
-        let conditioning = Conditioning::new(&stages, &prompt, words.names(), 1, 0)?;
-        Ok(Text {
-            word: Vec::new(),
-            conditioning,
-        })
-    }
-
-    /// Where a phrase stands in an encoded text, for reading maps of attention.
-    ///
-    /// # Errors
-    /// As [`text`](Self::text).
-    pub fn find(&self, text: &Text, phrase: &str, words: &NewWords) -> Result<Vec<usize>> {
-        self.places(&text.conditioning, phrase, words)
-    }
-
-    fn stages<'a>(&'a self, words: &'a NewWords) -> Vec<Stage<'a>> {
-        let encoders = self.text.iter().enumerate();
-        let stage = |(index, (encoder, tokenizer)): (usize, &'a (TextEncoder, Tokenizer))| Stage {
-            encoder,
-            tokenizer,
-            learned: words.of(index),
-        };
-        encoders.map(stage).collect()
-    }
-
-    /// Where a phrase stands in a text.
-    fn places(&self, text: &Conditioning, phrase: &str, words: &NewWords) -> Result<Vec<usize>> {
-        let Some((_, tokenizer)) = self.text.first() else {
-            return Ok(Vec::new());
-        };
-        // As the prompt's syntax leaves it.
-        let plain: String = phrase.chars().filter(|c| !"()[]".contains(*c)).collect();
-        text.chunks.places_of(&plain, tokenizer, words.names())
-    }
-
-    /// The mean of the vectors that the vocabulary has for a phrase, `[1, width]` for each text encoder: where a new word for
-    /// such a thing may begin.
-    ///
-    /// # Errors
-    /// `Caller` if the phrase is empty.
-    pub fn vectors_of(&self, phrase: &str) -> Result<Vec<Tensor>> {
-        let mean = |(encoder, tokenizer): &(TextEncoder, Tokenizer)| {
-            let ids = tokenizer.encode(phrase)?;
-            if ids.is_empty() {
-                return Err(Error::caller(
-                    "a word for the subject is missing, such as `teddy bear`",
-                ));
-            }
-            let vectors = encoder.embed(&[ids])?.to_dtype(DType::F32)?;
-            Ok(vectors.squeeze(0)?.mean_keepdim(0)?)
-        };
-        self.text.iter().map(mean).collect()
     }
 
     /// The cross-attentions that show best where words point.
@@ -488,88 +319,6 @@ impl Model {
         let text = self.text.iter().enumerate();
         let text = text.map(|(index, (encoder, _))| (Target::Text(index), encoder.weights()));
         std::iter::once((Target::UNet, self.unet.weights())).chain(text)
-    }
-
-    /// Puts these LoRAs on, at their weights, instead of those before. Returns names of theirs that mean nothing in this
-    /// model.
-    ///
-    /// # Errors
-    /// `Files` if one was made for another kind of model; then none is on.
-    pub fn put_on(&self, loras: &[Worn]) -> Result<Vec<String>> {
-        let text: Vec<Weights> = self.text.iter().map(|(e, _)| e.weights().clone()).collect();
-        let networks = Networks {
-            unet: self.unet.weights(),
-            layers: self.unet.config().layers(0),
-            text: &text,
-        };
-        self.take_off();
-        let mut changes = Vec::new();
-        for worn in loras {
-            let mut found = worn.lora.changes(&networks)?;
-            if let Some(share) = &worn.share {
-                for change in &mut found.changes {
-                    change.adapter.down = change.adapter.down.matmul(share)?;
-                }
-            }
-            changes.push((found, &worn.used));
-        }
-        let mut unmatched = Vec::new();
-        for (mut found, used) in changes {
-            unmatched.append(&mut found.unmatched);
-            let all = std::mem::take(&mut found.changes);
-            let (unet, text): (Vec<_>, Vec<_>) =
-                all.into_iter().partition(|c| c.target == Target::UNet);
-            for (part, weight) in [(unet, used.unet), (text, used.text_encoder)] {
-                found.changes = part;
-                found.put(&networks, weight);
-            }
-        }
-        Ok(unmatched)
-    }
-
-    /// As [`put_on`](Self::put_on), and keeps them for [`with_delayed`](Self::with_delayed).
-    ///
-    /// # Errors
-    /// As `put_on`.
-    pub fn wear(&mut self, loras: Vec<Worn>) -> Result<Vec<String>> {
-        self.worn.clear();
-        let unmatched = self.put_on(&loras)?;
-        (self.worn, self.bare) = (loras, AtomicBool::new(false));
-        Ok(unmatched)
-    }
-
-    /// Puts on what it wears: with what is delayed, or without. Each of both encodes texts its own way, and wants its own
-    /// [`TextMemory`](super::unet::TextMemory).
-    ///
-    /// # Errors
-    /// If memory runs out.
-    pub fn with_delayed(&self, on: bool) -> Result<()> {
-        let bare = !on;
-        let delayed = self.worn.iter().any(|worn| worn.delayed);
-        if !delayed || self.bare.swap(bare, Ordering::Relaxed) == bare {
-            return Ok(());
-        }
-        let chosen = self.worn.iter().filter(|worn| on || !worn.delayed);
-        self.put_on(&chosen.cloned().collect::<Vec<_>>())?;
-        Ok(())
-    }
-
-    /// What `make` gives while what is delayed is off; then it is put on again.
-    ///
-    /// # Errors
-    /// Those of `make`; if memory runs out.
-    pub fn without_delayed<T>(&self, make: impl FnOnce() -> Result<T>) -> Result<T> {
-        self.with_delayed(false)?;
-        let made = make();
-        self.with_delayed(true)?;
-        made
-    }
-
-    /// Takes all changes of projections off.
-    pub fn take_off(&self) {
-        for (_, weights) in self.networks() {
-            weights.take_off();
-        }
     }
 
     /// Large pictures are encoded and decoded in tiles of the size that the model was trained at.

@@ -103,13 +103,13 @@ fn error(model: &Model, words: &NewWords, caption: &str) -> Result<f32> {
         &mut Noise::new(11, 0),
     )?;
     let text = model.text(caption, words)?;
-    let (made, _) = class.predict(&samples, &text, false)?;
-    let error = samples.error(&made, &samples.target)?;
+    let (made, _) = class.predict(&[(&samples, &text)], false)?;
+    let error = samples.error(&made[0], &samples.target)?;
     Ok(error.mean_all()?.to_scalar()?)
 }
 
 /// Puts what was learned on a model, from its files, as a re-pose does.
-fn put_on(model: &Model, part: &TextPart) -> Result<NewWords> {
+fn put_on(model: &mut Model, part: &TextPart) -> Result<NewWords> {
     let path = Path::new("test");
     let mut words = NewWords::default();
     let word = Embedding::parse(path, part.word.clone())?;
@@ -117,20 +117,56 @@ fn put_on(model: &Model, part: &TextPart) -> Result<NewWords> {
     let mut loras = Vec::new();
     if !part.lora.is_empty() {
         let store = Store::parse(path, Arc::new(part.lora.clone()))?;
-        let used = LoraUse {
-            name: "test".to_owned(),
-            text_encoder: 1.0,
-            unet: 1.0,
-        };
-        loras.push(Worn::new(Lora::of(store)?, used));
+        loras.push(Worn::new(Lora::of(store)?, LoraUse::whole("test")));
     }
-    assert!(model.put_on(&loras)?.is_empty());
+    assert!(model.wear(&loras)?.is_empty());
     Ok(words)
 }
 
 #[test]
-fn every_recipe_makes_the_picture_likelier_under_its_words() -> Result<()> {
+fn passes_at_once_give_what_each_gives() -> Result<()> {
     let model = model()?;
+    let lesson = Lesson::default();
+    let references = [Reference::new(&picture(), &model, &Progress::new(), 0)?];
+    let class = class(&model, &lesson, &references);
+    let clean = &references[0].whole.latents;
+    let mut draw = Noise::new(7, 0);
+    let two = class.noised(clean, 2, lesson.weighting, &mut draw)?;
+    let one = class.noised(clean, 1, lesson.weighting, &mut draw)?;
+    let half = class.noised(&clean.narrow(3, 0, 8)?, 1, lesson.weighting, &mut draw)?;
+    let text = |prompt: &str| model.text(prompt, &NewWords::default());
+    let (bear, cup, long) = (
+        text("a bear")?,
+        text("a cup")?,
+        text(&"a bear ".repeat(60))?,
+    );
+    // Of other words, of more words than one context holds, and of another size.
+    let asked = [
+        vec![(&two, &bear), (&two, &cup), (&one, &cup)],
+        vec![(&two, &bear), (&one, &long), (&one, &cup)],
+        vec![(&two, &bear), (&half, &bear)],
+    ];
+    for asked in asked {
+        let (made, seen) = class.predict(&asked, true)?;
+        assert_eq!(made.len(), asked.len());
+        for (made, alone) in made.iter().zip(&asked) {
+            let (expected, _) = class.predict(&[*alone], false)?;
+            let far = (made - &expected[0])?.abs()?.max_all()?;
+            assert!(far.to_scalar::<f32>()? < 1e-4);
+        }
+        let (_, first) = class.predict(&asked[..1], true)?;
+        for (name, map) in seen.maps {
+            let expected = &first.maps[&name].probabilities;
+            let far = (map.probabilities - expected)?.abs()?.max_all()?;
+            assert!(far.to_scalar::<f32>()? < 1e-4);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn every_recipe_makes_the_picture_likelier_under_its_words() -> Result<()> {
+    let mut model = model()?;
     let caption = "a photo of a red bear sitting in a meadow";
     let told = "a photo of a red my-bear bear sitting in a meadow";
     let plain = error(&model, &NewWords::default(), caption)?;
@@ -146,9 +182,9 @@ fn every_recipe_makes_the_picture_likelier_under_its_words() -> Result<()> {
         assert!(part.facts.losses.values().all(|l| l.is_finite()));
         // Nothing is left on the model.
         assert_eq!(error(&model, &NewWords::default(), caption)?, plain);
-        let words = put_on(&model, &part)?;
+        let words = put_on(&mut model, &part)?;
         let learned = error(&model, &words, told)?;
-        model.put_on(&[])?;
+        model.take_off();
         assert!(
             learned < 0.995 * plain,
             "{}: {learned}, {plain} before",
@@ -214,7 +250,7 @@ fn the_same_study_learns_the_same_and_goes_on_where_it_was() -> Result<()> {
 
 #[test]
 fn a_file_means_what_was_learned() -> Result<()> {
-    let model = model()?;
+    let mut model = model()?;
     let mut noise = Noise::new(5, 0);
     let mut pupil = Pupil::new(&model, "my-bear", "bear", &mut noise)?;
     let single = Recipe::SingleInsert.course();
@@ -227,16 +263,16 @@ fn a_file_means_what_was_learned() -> Result<()> {
     learn(&class, &pupil, &mut parts, 2)?;
     pupil.end()?;
     let latents = Noise::new(1, 1).tensor(&[1, 8, 16, 16], &Device::Cpu)?;
-    let predict = |words: &NewWords| -> Result<Tensor> {
+    let predict = |model: &Model, words: &NewWords| -> Result<Tensor> {
         let text = model.text("a my-bear bear", words)?;
         Ok(model
             .predict(&latents, &[300.0], &[&text], &Controls::default())?
             .0)
     };
     model.take_off();
-    let before = predict(&pupil.words(None)?)?;
+    let before = predict(&model, &pupil.words(None)?)?;
     pupil.on();
-    let expected = predict(&pupil.words(None)?)?;
+    let expected = predict(&model, &pupil.words(None)?)?;
     let part = TextPart {
         facts: TextFacts {
             token: "my-bear".to_owned(),
@@ -246,14 +282,16 @@ fn a_file_means_what_was_learned() -> Result<()> {
         word: pupil.word()?,
         beside: Vec::new(),
     };
-    let found = predict(&put_on(&model, &part)?)?;
+    let words = put_on(&mut model, &part)?;
+    let found = predict(&model, &words)?;
     let elsewhere = TextPart {
         lora: Part::Kohya.of(&part)?,
         word: Part::A1111.of(&part)?,
         ..part.clone()
     };
     assert_ne!(elsewhere, part);
-    let again = predict(&put_on(&model, &elsewhere)?)?;
+    let words = put_on(&mut model, &elsewhere)?;
+    let again = predict(&model, &words)?;
     let far =
         |a: &Tensor, b: &Tensor| -> Result<f32> { Ok((a - b)?.abs()?.max_all()?.to_scalar()?) };
     assert!(far(&before, &expected)? > 1e-6);

@@ -38,11 +38,7 @@ impl<'a> Cast<'a> {
                 .filter(|part| part.trained())
                 .map(|part| Taught {
                     part,
-                    used: LoraUse {
-                        name: request.subject.clone(),
-                        text_encoder: 1.0,
-                        unet: 1.0,
-                    },
+                    used: LoraUse::whole(&request.subject),
                     named: false,
                     // A pose or a place of its pictures is read by the changes that it was learned with.
                     delayed: !part.facts.is_beside(prompt),

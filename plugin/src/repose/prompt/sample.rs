@@ -87,7 +87,7 @@ impl Run<'_> {
     ) -> Result<Made> {
         let made = self.steps(sampler, seed, check, watch);
         // It may have ended in a step without.
-        self.model.with_delayed(true)?;
+        self.model.with_delayed(true);
         made
     }
 
@@ -115,7 +115,7 @@ impl Run<'_> {
             ..Depths::default()
         };
         for (index, &turn) in (self.first..sampler.steps()).zip(self.turns) {
-            self.model.with_delayed(turn.learned)?;
+            self.model.with_delayed(turn.learned);
             let feed = self.looks(&sampler, index, turn, &depths.shown, check)?;
             check()?;
             let t = sampler.timesteps()[index];

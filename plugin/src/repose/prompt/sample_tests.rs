@@ -185,7 +185,7 @@ fn first_steps_know_nothing_of_what_was_learned() -> Result<()> {
     let run = |bench: &Bench| bench.run(Method::Dpm, 1.0, 1);
     let class = bench.texts.clone();
     let (before, passes) = run(&bench)?;
-    bench.model.wear(vec![change(&bench.model)?])?;
+    bench.model.wear(&[change(&bench.model)?])?;
     let prompts = ["a blue disc rolling", "grey", "a blue disc"];
     bench.texts = bench.model.texts(prompts, &["disc".to_owned()], 0)?;
     let learned = run(&bench)?.0;
@@ -225,14 +225,9 @@ fn change(model: &Model) -> Result<Worn> {
     }
     let file = safetensors::serialize(tensors, None).unwrap();
     let store = Store::parse(std::path::Path::new("change"), Arc::new(file))?;
-    let used = LoraUse {
-        name: "change".to_owned(),
-        text_encoder: 1.0,
-        unet: 1.0,
-    };
     Ok(Worn {
         delayed: true,
-        ..Worn::new(Lora::of(store)?, used)
+        ..Worn::new(Lora::of(store)?, LoraUse::whole("change"))
     })
 }
 

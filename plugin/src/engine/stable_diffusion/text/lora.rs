@@ -18,6 +18,17 @@ pub struct LoraUse {
     pub unet: f64,
 }
 
+impl LoraUse {
+    /// As it was learned.
+    pub fn whole(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            text_encoder: 1.0,
+            unet: 1.0,
+        }
+    }
+}
+
 /// What begins a mention, and what is mentioned.
 const TAGS: [(&str, Kind); 2] = [("<lora:", Kind::Lora), ("<subject:", Kind::Subject)];
 
