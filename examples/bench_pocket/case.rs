@@ -2,7 +2,7 @@
 
 use repose_world::random::{Random, mix};
 use repose_world::words::Action;
-use repose_world::{Picture, Shot, Split, Style, Subject, render};
+use repose_world::{Picture, Shot, Split, Style, Subject, render, render_empty};
 
 /// Pixels of a side: what pocket was trained on.
 pub const SIDE: usize = 128;
@@ -40,7 +40,7 @@ pub struct Case {
     pub number: u64,
     /// What it is learned from.
     pub learned: Vec<Known>,
-    /// The picture that is to be edited: the same subject elsewhere.
+    /// The picture that is to be edited: the same subject elsewhere, or only where it shall be.
     pub source: Known,
     /// The edited picture as it truly would be: the same place and camera, another action.
     pub truth: Known,
@@ -79,6 +79,41 @@ impl Case {
                 };
             }
         }
+    }
+}
+
+impl Case {
+    /// The same where the edited picture shows nobody, and the subject comes into it.
+    pub fn elsewhere(mut self) -> Self {
+        self.source.picture = render_empty(&self.source.shot, SIDE);
+        self
+    }
+
+    /// Whether the edited picture shows the subject.
+    pub fn shown(&self) -> bool {
+        self.source.picture.matte.iter().any(|covered| *covered > 0)
+    }
+
+    /// How the learned silhouette comes to be where the true one is, from the picture's middle: pixels to the right and down, and
+    /// factor of size.
+    pub fn placement(&self) -> ([f32; 2], f32) {
+        let box_of = |known: &Known| {
+            let covered = (0..SIDE * SIDE).filter(|n| known.picture.matte[*n] > 127);
+            let (mut low, mut high) = ([SIDE; 2], [0; 2]);
+            for n in covered {
+                for (axis, at) in [n % SIDE, n / SIDE].into_iter().enumerate() {
+                    low[axis] = low[axis].min(at);
+                    high[axis] = high[axis].max(at + 1);
+                }
+            }
+            (low, high)
+        };
+        let (low, high) = box_of(&self.truth);
+        let middle = [0, 1].map(|axis| (low[axis] + high[axis]) as f32 / 2.0 - SIDE as f32 / 2.0);
+        let height = (high[1] - low[1]) as f32;
+        let learned = self.learned.last().map(box_of);
+        let scale = learned.map_or(1.0, |(low, high)| height / (high[1] - low[1]) as f32);
+        (middle, scale)
     }
 }
 

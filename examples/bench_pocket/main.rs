@@ -87,6 +87,15 @@ impl Words {
     fn numbers(&self) -> std::ops::Range<u64> {
         self.first..self.first + self.cases
     }
+
+    /// The case of a number, with so many pictures to learn from.
+    fn case(&self, number: u64, pictures: usize) -> Case {
+        let case = Case::new(number, pictures);
+        match self.asked.elsewhere {
+            true => case.elsewhere(),
+            false => case,
+        }
+    }
 }
 
 fn main() -> Result<()> {
@@ -159,7 +168,7 @@ fn table(words: &Words) -> Result<()> {
     }
     let mut rows = Vec::new();
     for number in words.numbers() {
-        let case = Case::new(number, 1);
+        let case = words.case(number, 1);
         let learned = case.learned.into_iter().map(|k| k.picture.rgb);
         let mut row: Vec<_> = learned.chain([case.source.picture.rgb]).collect();
         for column in &columns {
@@ -212,7 +221,7 @@ fn alone(words: &Words, recipe: Recipe, folder: &Path) -> Result<()> {
     };
     let mut scores = Vec::new();
     for number in words.numbers() {
-        let case = Case::new(number, words.pictures as usize);
+        let case = words.case(number, words.pictures as usize);
         let took = library.join(format!("{number}.seconds"));
         let learning = match std::fs::read_to_string(&took) {
             Ok(seconds) => seconds.parse()?,

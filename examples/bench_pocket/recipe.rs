@@ -42,6 +42,9 @@ pub struct Asked {
     /// Captions and prompts say what the subject is and what it does, not how it looks, as those of the papers do
     #[arg(long)]
     pub brief: bool,
+    /// The edited picture does not show the subject: it is placed there
+    #[arg(long)]
+    pub elsewhere: bool,
 }
 
 impl Asked {
@@ -59,7 +62,11 @@ impl Asked {
             .iter()
             .filter_map(|(name, n)| Some(format!("--{name}={}", (*n)?)));
         let without = self.without.iter().map(|part| format!("--without={part}"));
-        let flags = [("--plain", self.plain), ("--brief", self.brief)];
+        let flags = [
+            ("--plain", self.plain),
+            ("--brief", self.brief),
+            ("--elsewhere", self.elsewhere),
+        ];
         let flags = flags.into_iter().filter(|(_, on)| *on);
         given
             .chain(sampler)
@@ -174,12 +181,12 @@ impl Recipe {
     fn text<'a>(
         self,
         setting: &Setting<'a>,
-        source: &'a str,
+        source: Option<&'a str>,
         word: &'a str,
     ) -> Option<TextOptions<'a>> {
         let own = TextOptions {
             model: Some(setting.model),
-            source: Some(source),
+            source,
             word: Some(word),
             ..TextOptions::default()
         };
@@ -267,12 +274,18 @@ impl Recipe {
         let word = source.shot.subject.kind.word();
         let name = name(case);
         let pins = match self.pins() {
+            true if !case.shown() => return Err("pins need the subject in the picture".into()),
             true => pins(case),
             false => Vec::new(),
         };
-        let mut request = ReposeRequest::new(lend(source), Some(selection(source)), &name);
+        let shown = case.shown();
+        let at = shown.then(|| selection(source));
+        let mut request = ReposeRequest::new(lend(source), at, &name);
+        if !shown {
+            (request.offset, request.scale) = case.placement();
+        }
         request.pins = &pins;
-        request.text = self.text(setting, &was, word);
+        request.text = self.text(setting, Some(was.as_str()).filter(|_| shown), word);
         request.prompt = request.text.map(|_| shall.as_str());
         request.seed = seed;
         // A pixel of the matte's soft edge, and one that compression would have dirtied.

@@ -22,7 +22,7 @@ pub struct Score {
     pub ssim: f64,
     /// The same in dB everywhere else: the background.
     pub background: f64,
-    /// How much the subject of the source it shows, -1 to 1.
+    /// How much the subject of the source it shows, or that of the truth where the source shows none, -1 to 1.
     pub identity: f64,
     /// Distance of the joints as the probe sees them, as a share of the side.
     pub joints: f64,
@@ -103,7 +103,8 @@ pub fn score(
     let inside: Vec<f64> = silhouettes(&source.matte, &truth.matte);
     let beyond: Vec<f64> = inside.iter().map(|v| 1.0 - v).collect();
     let seen = probe.see(&done.rgb, SIDE)?;
-    let identity = f64::from(seen.alike(&probe.see(&source.rgb, SIDE)?));
+    let subject = if case.shown() { source } else { truth };
+    let identity = f64::from(seen.alike(&probe.see(&subject.rgb, SIDE)?));
     let same = identity >= f64::from(probe.held_out.floor);
     let does = seen.word("action") == Some(case.truth.shot.action.word());
     Ok(Score {

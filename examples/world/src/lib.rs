@@ -17,7 +17,7 @@ mod subject;
 mod tests;
 pub mod words;
 
-pub use render::{Picture, render};
+pub use render::{Picture, render, render_empty};
 pub use scene::Scene;
 pub use shot::{Shot, Style};
 pub use skeleton::JOINTS;

@@ -36,13 +36,23 @@ struct Seen {
 
 /// Renders a shot; the same shot gives the same picture.
 pub fn render(shot: &Shot, side: usize) -> Picture {
-    let staged = shot.staged();
+    drawn(shot, &shot.staged(), side)
+}
+
+/// The same place before the same camera, with nobody there.
+pub fn render_empty(shot: &Shot, side: usize) -> Picture {
+    let mut staged = shot.staged();
+    staged.parts.clear();
+    drawn(shot, &staged, side)
+}
+
+fn drawn(shot: &Shot, staged: &Staged, side: usize) -> Picture {
     let fine = side * FINE;
     let mut seen: Vec<Option<Seen>> = vec![None; fine * fine];
     for (index, part) in staged.parts.iter().enumerate() {
         cover(part, index, fine, &mut seen);
     }
-    let shadow = shadow(&staged, shot, fine);
+    let shadow = shadow(staged, shot, fine);
     let mut rgb = Vec::with_capacity(side * side);
     let mut matte = Vec::with_capacity(side * side);
     for row in 0..side {
@@ -55,7 +65,7 @@ pub fn render(shot: &Shot, side: usize) -> Picture {
                     let own = seen[y * fine + x];
                     covered += usize::from(own.is_some());
                     sum += match own {
-                        Some(own) => lit(shot, &staged, own, edge(&seen, fine, x, y)),
+                        Some(own) => lit(shot, staged, own, edge(&seen, fine, x, y)),
                         None => {
                             let dark = shadow[y / FINE * side + x / FINE];
                             shot.scene.at(place[0], 1.0 - place[1]) * (1.0 - dark)

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::words::{Action, Kind, Place, View};
-use crate::{JOINTS, Shot, Split, Style, Subject, render};
+use crate::{JOINTS, Shot, Split, Style, Subject, render, render_empty};
 
 #[test]
 fn a_seed_gives_the_same_picture_and_another_seed_another() {
@@ -120,6 +120,23 @@ fn a_drawing_is_of_the_same_subject_in_the_same_pose() {
     assert_eq!(photo.matte, drawing.matte);
     assert_eq!(photo.joints, drawing.joints);
     assert_ne!(photo.rgb, drawing.rgb);
+}
+
+#[test]
+fn a_place_without_its_subject_is_the_same_place() {
+    let shot = Shot::any(5, Split::Train);
+    let (with, without) = (render(&shot, 64), render_empty(&shot, 64));
+    assert!(without.matte.iter().all(|covered| *covered == 0));
+    let pairs = with.rgb.iter().zip(&without.rgb).zip(&with.matte);
+    let beside: Vec<_> = pairs.filter(|(_, covered)| **covered == 0).collect();
+    // What differs there is its shadow.
+    assert!(
+        beside
+            .iter()
+            .all(|((a, b), _)| (0..3).all(|c| a[c] <= b[c]))
+    );
+    let same = beside.iter().filter(|((a, b), _)| a == b).count();
+    assert!(same > beside.len() / 2, "{same} of {}", beside.len());
 }
 
 #[test]
