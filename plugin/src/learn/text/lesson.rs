@@ -83,37 +83,14 @@ impl Class<'_> {
         let before = match (lesson.background, lesson.class_words > 0.0) {
             (Background::AsBefore(_), _) | (_, true) => {
                 let text = self.model.text(&caption, &NewWords::default())?;
-                Some(
-                    self.predict(&[(&samples, &text)], false)?
-                        .0
-                        .remove(0)
-                        .detach(),
-                )
+                Some(self.predict(&samples, &text, false)?.0.detach())
             }
             _ => None,
         };
         pupil.on();
         let words = pupil.words(Some(number))?;
         let text = self.model.text(&told, &words)?;
-        let class_words = match lesson.class_words > 0.0 {
-            true => Some(self.model.text(&caption, &NewWords::default())?),
-            false => None,
-        };
-        let class_picture = self.class_picture(draw)?;
-        let mut asked = vec![(&samples, &text)];
-        asked.extend(class_words.as_ref().map(|text| (&samples, text)));
-        asked.extend(
-            class_picture
-                .as_ref()
-                .map(|(samples, text)| (samples, text)),
-        );
-        let (made, seen) = self.predict(&asked, lesson.attention > 0.0)?;
-        let mut made = made.into_iter();
-        let mut next = || {
-            made.next()
-                .ok_or_else(|| Error::bug("a sample was not predicted"))
-        };
-        let made = next()?;
+        let (made, seen) = self.predict(&samples, &text, lesson.attention > 0.0)?;
 
         let error = samples.error(&made, &samples.target)?;
         let mut summands = Vec::new();
@@ -140,8 +117,10 @@ impl Class<'_> {
             let off = masked(&samples.error(&made, before)?, &outside)?;
             add("background", off, weight)?;
         }
-        if let (Some(_), Some(before)) = (&class_words, &before) {
-            let off = samples.error(&next()?, before)?.mean_all()?;
+        if let (true, Some(before)) = (lesson.class_words > 0.0, &before) {
+            let text = self.model.text(&caption, &NewWords::default())?;
+            let (now, _) = self.predict(&samples, &text, false)?;
+            let off = samples.error(&now, before)?.mean_all()?;
             add("class words", off, lesson.class_words)?;
         }
         if lesson.attention > 0.0 {
@@ -154,22 +133,15 @@ impl Class<'_> {
             }
             add("attention", off, lesson.attention)?;
         }
-        if let Some((samples, _)) = &class_picture {
-            let off = samples.error(&next()?, &samples.target)?.mean_all()?;
+        if lesson.class_pictures > 0.0 && !self.class_pictures.is_empty() {
+            let picture = &self.class_pictures[draw.below(self.class_pictures.len())];
+            let samples = self.noised(&picture.latents, 1, lesson.weighting, draw)?;
+            let text = self.model.text(&picture.caption, &NewWords::default())?;
+            let (made, _) = self.predict(&samples, &text, false)?;
+            let off = samples.error(&made, &samples.target)?.mean_all()?;
             add("class pictures", off, lesson.class_pictures)?;
         }
         Ok(Losses { total, summands })
-    }
-
-    /// Any picture of the class, and its caption, where the lesson looks at some.
-    fn class_picture(&self, draw: &mut Noise) -> Result<Option<(Samples, Text)>> {
-        if self.lesson.class_pictures == 0.0 || self.class_pictures.is_empty() {
-            return Ok(None);
-        }
-        let picture = &self.class_pictures[draw.below(self.class_pictures.len())];
-        let samples = self.noised(&picture.latents, 1, self.lesson.weighting, draw)?;
-        let text = self.model.text(&picture.caption, &NewWords::default())?;
-        Ok(Some((samples, text)))
     }
 
     /// Noises a picture `count` times, to any levels.
@@ -198,26 +170,12 @@ impl Class<'_> {
         })
     }
 
-    /// The output for each pair of samples and text, and the attention to the first of them, if `look`. What can be goes through
-    /// the network at once, which is quicker.
     pub(super) fn predict(
         &self,
-        asked: &[(&Samples, &Text)],
+        samples: &Samples,
+        text: &Text,
         look: bool,
-    ) -> Result<(Vec<Tensor>, Seen)> {
-        let &[(samples, text), ref rest @ ..] = asked else {
-            return Ok(Default::default());
-        };
-        let fits = |other: &(&Samples, &Text)| {
-            let (own, other) = ((samples, text), *other);
-            own.0.noisy.dims()[1..] == other.0.noisy.dims()[1..]
-                && own.1.places() == other.1.places()
-        };
-        if !rest.is_empty() && !rest.iter().all(fits) {
-            let (mut made, seen) = self.predict(&asked[..1], look)?;
-            made.append(&mut self.predict(rest, false)?.0);
-            return Ok((made, seen));
-        }
+    ) -> Result<(Tensor, Seen)> {
         let controls = Controls {
             maps: match look {
                 true => self.model.pointing(),
@@ -226,28 +184,9 @@ impl Class<'_> {
             checkpoint: checkpoints(self.model.unet().config().sample_size.at(0)),
             ..Controls::default()
         };
-        let noisy: Vec<&Tensor> = asked.iter().map(|(samples, _)| &samples.noisy).collect();
-        let timesteps: Vec<&[f32]> = asked.iter().map(|(s, _)| s.timesteps.as_slice()).collect();
-        let counts = timesteps.iter().map(|times| times.len());
-        let texts: Vec<&Text> = asked
-            .iter()
-            .zip(counts.clone())
-            .flat_map(|((_, text), count)| std::iter::repeat_n(*text, count))
-            .collect();
-        let noisy = Tensor::cat(&noisy, 0)?;
-        let (made, mut seen) =
-            self.model
-                .predict(&noisy, &timesteps.concat(), &texts, &controls)?;
-        for map in seen.maps.values_mut() {
-            let own = map.probabilities.narrow(0, 0, samples.timesteps.len())?;
-            map.probabilities = own;
-        }
-        let mut from = 0;
-        let parts = counts.map(|count| {
-            from += count;
-            Ok(made.narrow(0, from - count, count)?)
-        });
-        Ok((parts.collect::<Result<_>>()?, seen))
+        let texts = vec![text; samples.timesteps.len()];
+        self.model
+            .predict(&samples.noisy, &samples.timesteps, &texts, &controls)
     }
 }
 

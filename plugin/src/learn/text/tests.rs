@@ -103,8 +103,8 @@ fn error(model: &Model, words: &NewWords, caption: &str) -> Result<f32> {
         &mut Noise::new(11, 0),
     )?;
     let text = model.text(caption, words)?;
-    let (made, _) = class.predict(&[(&samples, &text)], false)?;
-    let error = samples.error(&made[0], &samples.target)?;
+    let (made, _) = class.predict(&samples, &text, false)?;
+    let error = samples.error(&made, &samples.target)?;
     Ok(error.mean_all()?.to_scalar()?)
 }
 
@@ -121,47 +121,6 @@ fn put_on(model: &mut Model, part: &TextPart) -> Result<NewWords> {
     }
     assert!(model.wear(&loras)?.is_empty());
     Ok(words)
-}
-
-#[test]
-fn passes_at_once_give_what_each_gives() -> Result<()> {
-    let model = model()?;
-    let lesson = Lesson::default();
-    let references = [Reference::new(&picture(), &model, &Progress::new(), 0)?];
-    let class = class(&model, &lesson, &references);
-    let clean = &references[0].whole.latents;
-    let mut draw = Noise::new(7, 0);
-    let two = class.noised(clean, 2, lesson.weighting, &mut draw)?;
-    let one = class.noised(clean, 1, lesson.weighting, &mut draw)?;
-    let half = class.noised(&clean.narrow(3, 0, 8)?, 1, lesson.weighting, &mut draw)?;
-    let text = |prompt: &str| model.text(prompt, &NewWords::default());
-    let (bear, cup, long) = (
-        text("a bear")?,
-        text("a cup")?,
-        text(&"a bear ".repeat(60))?,
-    );
-    // Of other words, of more words than one context holds, and of another size.
-    let asked = [
-        vec![(&two, &bear), (&two, &cup), (&one, &cup)],
-        vec![(&two, &bear), (&one, &long), (&one, &cup)],
-        vec![(&two, &bear), (&half, &bear)],
-    ];
-    for asked in asked {
-        let (made, seen) = class.predict(&asked, true)?;
-        assert_eq!(made.len(), asked.len());
-        for (made, alone) in made.iter().zip(&asked) {
-            let (expected, _) = class.predict(&[*alone], false)?;
-            let far = (made - &expected[0])?.abs()?.max_all()?;
-            assert!(far.to_scalar::<f32>()? < 1e-4);
-        }
-        let (_, first) = class.predict(&asked[..1], true)?;
-        for (name, map) in seen.maps {
-            let expected = &first.maps[&name].probabilities;
-            let far = (map.probabilities - expected)?.abs()?.max_all()?;
-            assert!(far.to_scalar::<f32>()? < 1e-4);
-        }
-    }
-    Ok(())
 }
 
 #[test]

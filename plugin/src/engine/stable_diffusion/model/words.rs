@@ -16,11 +16,6 @@ pub struct Text {
 }
 
 impl Text {
-    /// How many places its context has.
-    pub fn places(&self) -> usize {
-        self.conditioning.context.dims()[1]
-    }
-
     /// What the text encoders make of the words at these places, `[places, width]`.
     ///
     /// # Errors
