@@ -1,5 +1,6 @@
 //! What is to be done, and how it would truly look.
 
+use repose::canvas::Grid;
 use repose_world::random::{Random, mix};
 use repose_world::words::Action;
 use repose_world::{Picture, Shot, Split, Style, Subject, render, render_empty};
@@ -80,9 +81,7 @@ impl Case {
             }
         }
     }
-}
 
-impl Case {
     /// The same where the edited picture shows nobody, and the subject comes into it.
     pub fn elsewhere(mut self) -> Self {
         self.source.picture = render_empty(&self.source.shot, SIDE);
@@ -97,23 +96,18 @@ impl Case {
     /// How the learned silhouette comes to be where the true one is, from the picture's middle: pixels to the right and down, and
     /// factor of size.
     pub fn placement(&self) -> ([f32; 2], f32) {
-        let box_of = |known: &Known| {
-            let covered = (0..SIDE * SIDE).filter(|n| known.picture.matte[*n] > 127);
-            let (mut low, mut high) = ([SIDE; 2], [0; 2]);
-            for n in covered {
-                for (axis, at) in [n % SIDE, n / SIDE].into_iter().enumerate() {
-                    low[axis] = low[axis].min(at);
-                    high[axis] = high[axis].max(at + 1);
-                }
-            }
-            (low, high)
+        let place = |known: &Known| {
+            let covered = |x, y| known.picture.matte[y * SIDE + x] > 127;
+            Grid::from_fn(SIDE, SIDE, |x, y| f32::from(u8::from(covered(x, y)))).support()
         };
-        let (low, high) = box_of(&self.truth);
-        let middle = [0, 1].map(|axis| (low[axis] + high[axis]) as f32 / 2.0 - SIDE as f32 / 2.0);
-        let height = (high[1] - low[1]) as f32;
-        let learned = self.learned.last().map(box_of);
-        let scale = learned.map_or(1.0, |(low, high)| height / (high[1] - low[1]) as f32);
-        (middle, scale)
+        let there = place(&self.truth);
+        let middle = [2 * there.x + there.width, 2 * there.y + there.height];
+        let learned = self.learned.last().map(place);
+        let scale = learned.map_or(1.0, |learned| there.height as f32 / learned.height as f32);
+        (
+            middle.map(|twice| (twice as f32 - SIDE as f32) / 2.0),
+            scale,
+        )
     }
 }
 

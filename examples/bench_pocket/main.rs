@@ -196,15 +196,9 @@ fn alone(words: &Words, recipe: Recipe, folder: &Path) -> Result<()> {
     let word = recipe.word(&words.asked);
     let library = match &words.keep {
         Some(keep) => {
-            let mut kept = format!("{word}, {} pictures", words.pictures);
-            let told = [
-                (words.asked.plain, ", plain"),
-                (words.asked.brief, ", brief"),
-            ];
-            told.iter()
-                .filter(|(on, _)| *on)
-                .for_each(|(_, told)| kept += told);
-            keep.join(kept)
+            let plain = if words.asked.plain { ", plain" } else { "" };
+            let brief = if words.asked.brief { ", brief" } else { "" };
+            keep.join(format!("{word}, {} pictures{plain}{brief}", words.pictures))
         }
         None => temporary.path().to_owned(),
     };

@@ -273,12 +273,12 @@ impl Recipe {
         let [was, shall] = [source, &case.truth].map(|known| setting.asked.caption(known));
         let word = source.shot.subject.kind.word();
         let name = name(case);
+        let shown = case.shown();
         let pins = match self.pins() {
-            true if !case.shown() => return Err("pins need the subject in the picture".into()),
+            true if !shown => return Err("pins need the subject in the picture".into()),
             true => pins(case),
             false => Vec::new(),
         };
-        let shown = case.shown();
         let at = shown.then(|| selection(source));
         let mut request = ReposeRequest::new(lend(source), at, &name);
         if !shown {

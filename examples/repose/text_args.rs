@@ -102,8 +102,8 @@ pub struct TextArgs {
     pub reuse: Option<u32>,
     /// Parts of the papers' methods left out or put in, joined by commas, to compare: no-blend (what lies outside the subject
     /// is not set back at each step), mask (the subject alone is looked at, not all of the picture), interleaved (steps are
-    /// led by the subject's look or by the words, not by both), no-delay (all steps, not all but the first, have what the
-    /// model learned of the subject)
+    /// led by the subject's look or by the words, not by both), no-delay (the first steps, too, have what the model
+    /// learned of the subject)
     #[arg(long, value_name = "NAMES")]
     pub variant: Option<String>,
 }

@@ -43,7 +43,7 @@ pub(super) struct Wardrobe {
     bare: AtomicBool,
 }
 
-/// The changes of a LoRA that are meant for a network, times its weight.
+/// What a LoRA changes in this model, at its weights.
 #[derive(Debug)]
 struct Fitted {
     changes: Changes,
