@@ -3,8 +3,9 @@
 //! second stage, the blend of latents where attention finds the subject, is how every re-pose in words goes
 //! ([`repose::prompt`](crate::repose)). Captions that tell the action are the user's part.
 //!
-//! Differences: attentions change by matrices of rank 16 instead of whole ones, at LoRA's usual rate; the prompts of the class
-//! are a list of actions, where the paper lets GPT-4 write them. Steps and rates of the paper are not known to us.
+//! Differences: attentions change by matrices of rank 16 instead of whole ones, at LoRA's usual rate; the word before the
+//! class's name is DreamBooth's rare one; the prompts of the class are a list of actions, where the paper lets GPT-4 write them.
+//! Steps and rates of the paper are not known to us.
 
 use super::{Adapters, ClassOf, Course, Lesson, Projections};
 

@@ -126,11 +126,17 @@ pub enum ClassOf {
 
 impl Course {
     /// One lesson, nothing else.
-    fn of(lesson: Lesson) -> Self {
+    pub fn of(lesson: Lesson) -> Self {
         Self {
             lessons: vec![lesson],
             ..Self::default()
         }
+    }
+
+    /// Whether any lesson moves the subject's word, itself or by an image encoder.
+    pub fn learns_word(&self) -> bool {
+        let moves = |lesson: &Lesson| lesson.word.is_some() || lesson.encoder.is_some();
+        self.lessons.iter().any(moves)
     }
 
     /// With so many steps in all, and changes of this rank; `None`: its own.

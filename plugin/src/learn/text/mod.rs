@@ -130,7 +130,7 @@ impl Study<'_> {
         told(measured)?;
         meter.begin(measured);
         let mut noise = Noise::new(self.seed, BEGINNING);
-        let mut pupil = Pupil::new(model, &self.token, self.word, &mut noise)?;
+        let mut pupil = Pupil::new(model, &course, &self.token, self.word, &mut noise)?;
         let class_pictures = self.class_pictures(&course, &references, model, &mut meter)?;
         progress.stage("training")?;
         let mut losses = BTreeMap::new();

@@ -10,7 +10,7 @@ use crate::engine::stable_diffusion::nn::{Adapter, Slot, put};
 use crate::engine::stable_diffusion::sampler::Noise;
 use crate::engine::stable_diffusion::text::NewWords;
 use crate::engine::stable_diffusion::weights::lora::Target;
-use crate::learn::recipe::{Adapters, Lesson, Projections};
+use crate::learn::recipe::{Adapters, Course, Lesson, Projections};
 use crate::learn::train::{AdamW, Parts};
 use crate::{Error, Result};
 
@@ -46,13 +46,27 @@ struct Placed {
 }
 
 impl Pupil {
-    /// Knows a word that begins as `word` means, a little off it: as the class itself it would be no word of its own.
-    pub fn new(model: &Model, token: &str, word: &str, noise: &mut Noise) -> Result<Self> {
+    /// Knows a word. One that the course learns begins as `word` means, a little off it: as the class itself it would be no
+    /// word of its own. One that it does not learn is rare, a vector like no other word's and as long as `word`'s: were it
+    /// near the class, pictures of the class would hold back whatever is learned under it.
+    ///
+    /// # Errors
+    /// `Caller` if `word` is empty; as the model.
+    pub fn new(
+        model: &Model,
+        course: &Course,
+        token: &str,
+        word: &str,
+        noise: &mut Noise,
+    ) -> Result<Self> {
         let mut vectors = model.vectors_of(word)?;
         for vector in &mut vectors {
-            let size = vector.sqr()?.mean_all()?.sqrt()?.to_scalar::<f32>()?;
+            let size = f64::from(vector.sqr()?.mean_all()?.sqrt()?.to_scalar::<f32>()?);
             let away = noise.tensor(vector.dims(), vector.device())?;
-            *vector = (&*vector + (away * f64::from(0.1 * size))?)?;
+            *vector = match course.learns_word() {
+                true => (&*vector + (away * (0.1 * size))?)?,
+                false => (away * size)?,
+            };
         }
         Ok(Self {
             token: token.to_owned(),
@@ -91,7 +105,7 @@ impl Pupil {
         model: &Model,
         noise: &mut Noise,
     ) -> Result<Parts> {
-        let mut parts = Parts::default();
+        let mut parts = Parts::new(model.precision());
         self.begin_sinks(lesson, pictures, model, (&mut parts, noise))?;
         if let Some(rate) = lesson.encoder {
             self.begin_encoder(rate, pictures, model, (&mut parts, noise))?;
