@@ -1,7 +1,7 @@
 //! What a diffusion network computes most, as custom operations for the CPU.
 //!
 //! Every function here works on any device and any float type; on the CPU in `f32` it takes the fast path, elsewhere
-//! candle's own operations (`reference`). Each has a gradient for its activations. Weights are [`Frozen`]: they live
+//! candle's own operations (`reference`, and `gpu` where these are slow on GPUs). Each has a gradient for its activations. Weights are [`Frozen`]: they live
 //! inside the operation, so candle's backward pass neither computes nor keeps anything for them. Biases and the factors
 //! of norms are tensors, and get no gradient either.
 
@@ -10,6 +10,8 @@ mod attention;
 mod bf16;
 mod conv;
 mod frozen;
+mod gpu;
+mod known;
 mod layout;
 mod linear;
 mod low_rank;
@@ -36,6 +38,7 @@ pub use attention::attention;
 pub use bf16::{Instructions, Precision};
 pub use conv::conv2d;
 pub use frozen::{Bytes, Frozen, Source, Values};
+pub use known::Known;
 pub use layout::{join, merge_heads, split_heads, transpose};
 pub use linear::linear;
 pub use low_rank::linear_low_rank;

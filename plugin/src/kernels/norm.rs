@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::linear::parameters;
 use super::op::{self, Kernel};
 use super::path::choose;
-use super::{reference, vector};
+use super::{gpu, reference, vector};
 
 /// Values that one task takes at least, in whole rows.
 const PIECE: usize = 1 << 14;
@@ -49,7 +49,10 @@ pub fn group_norm(
             };
             op::apply(kernel, x)
         },
-        |x| reference::group_norm(x, weight, bias, groups, eps, silu),
+        |x| match x.device().is_cpu() {
+            true => reference::group_norm(x, weight, bias, groups, eps, silu),
+            false => gpu::group_norm(x, weight, bias, groups, eps, silu),
+        },
     )
 }
 
@@ -73,7 +76,10 @@ pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Resul
             let affine = Affine::of(weight, bias)?;
             op::apply(LayerNorm { affine, eps }, x)
         },
-        |x| reference::layer_norm(x, weight, bias, eps),
+        |x| match x.device().is_cpu() {
+            true => reference::layer_norm(x, weight, bias, eps),
+            false => gpu::layer_norm(x, weight, bias, eps),
+        },
     )
 }
 

@@ -202,7 +202,9 @@ pub fn quick_gelu(x: &Tensor) -> Result<Tensor> {
 /// If the shape does not fit, or the device has no room.
 pub fn geglu(x: &Tensor) -> Result<Tensor> {
     let n = x.dim(D::Minus1)? / 2;
-    x.narrow(D::Minus1, 0, n)? * gelu_erf(&x.narrow(D::Minus1, n, n)?)?
+    // Contiguous, which GPUs take several times faster.
+    let half = |start| x.narrow(D::Minus1, start, n)?.contiguous();
+    half(0)? * gelu_erf(&half(n)?)?
 }
 
 /// See [`super::upsample_nearest_2x`].
@@ -218,7 +220,7 @@ pub fn upsample_nearest_2x(x: &Tensor) -> Result<Tensor> {
 }
 
 /// The type in which sums over half-precision values are made.
-fn wide(dtype: DType) -> DType {
+pub(super) fn wide(dtype: DType) -> DType {
     match dtype {
         DType::F16 | DType::BF16 => DType::F32,
         other => other,

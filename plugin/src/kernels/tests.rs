@@ -5,9 +5,9 @@ use candle_core::{DType, Device, Result, Tensor};
 
 use super::testing::{agree, error, random};
 use super::{
-    Frozen, Precision, add, add_channels, attention, conv2d, geglu, gelu_erf, group_norm, join,
-    layer_norm, linear, linear_low_rank, merge_heads, quick_gelu, reference, silu, split_heads,
-    transpose, upsample_nearest_2x,
+    Frozen, Precision, add, add_channels, attention, conv2d, geglu, gelu_erf, gpu, group_norm,
+    join, layer_norm, linear, linear_low_rank, merge_heads, quick_gelu, reference, silu,
+    split_heads, transpose, upsample_nearest_2x,
 };
 
 const STORED: [DType; 3] = [DType::F32, DType::F16, DType::BF16];
@@ -34,6 +34,39 @@ fn linear_is_its_reference() -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[test]
+fn what_gpus_compute_is_its_reference() -> Result<()> {
+    for (n, m, d) in [(1, 1, 1), (5, 3, 4), (150, 140, 8), (40, 400, 3)] {
+        let shape = |n| [2, 3, n, d];
+        let inputs = [
+            random(&shape(n), 1)?,
+            random(&shape(m), 2)?,
+            random(&shape(m), 3)?,
+        ];
+        agree(
+            &inputs,
+            5e-6,
+            |x| gpu::attention(&x[0], &x[1], &x[2], 0.3),
+            |x| reference::attention(&x[0], &x[1], &x[2], 0.3, None, false),
+        )?;
+    }
+    let (weight, bias) = (random(&[12], 2)?, random(&[12], 3)?);
+    for silu in [false, true] {
+        agree(
+            &[random(&[2, 12, 5, 7], 1)?],
+            5e-6,
+            |x| gpu::group_norm(&x[0], &weight, &bias, 4, 1e-5, silu),
+            |x| reference::group_norm(&x[0], &weight, &bias, 4, 1e-5, silu),
+        )?;
+    }
+    agree(
+        &[random(&[2, 9, 12], 1)?],
+        5e-6,
+        |x| gpu::layer_norm(&x[0], &weight, &bias, 1e-5),
+        |x| reference::layer_norm(&x[0], &weight, &bias, 1e-5),
+    )
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use candle_core::{CpuStorage, CustomOp3, DType, Device, Layout, Result, Shape, Tensor, bail};
 
 use super::path::choose;
-use super::{Precision, op, reference};
+use super::{Precision, gpu, op, reference};
 
 /// softmax(scale · q kᵀ + log_mask) v, for `q` `[batch, heads, n, d]`, `k` and `v` `[batch, heads, m, d]`.
 ///
@@ -94,7 +94,10 @@ pub fn attention(
             let sums = Mutex::default();
             q.apply_op3(&k, &v, Attention { problem, sums })
         },
-        |q| reference::attention(q, k, v, scale, log_mask, causal),
+        |q| match q.device().is_cpu() || log_mask.is_some() || causal {
+            true => reference::attention(q, k, v, scale, log_mask, causal),
+            false => gpu::attention(q, k, v, scale),
+        },
     )
 }
 

@@ -1,15 +1,14 @@
 //! Gradient checkpointing (arXiv 1604.06174): keep a block's inputs, and compute the block again in the backward pass.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
-use candle_core::backend::BackendStorage;
 use candle_core::{
-    CpuStorage, CudaStorage, CustomOp2, DType, Layout, MetalStorage, Shape, Storage, Tensor, Var,
-    bail,
+    CpuStorage, CudaStorage, CustomOp2, DType, Layout, MetalStorage, Shape, Tensor, Var,
 };
 
 use super::adapter::{Adapter, Slot, adapters};
 use crate::Result;
+use crate::kernels::Known;
 
 /// A block that can be computed again: a function of one large input and some small ones, and of the adapters in slots.
 pub trait Checkpoint: Send + Sync + 'static {
@@ -65,7 +64,7 @@ pub fn checkpoint<B: Checkpoint>(block: &Arc<B>, x: &Tensor, small: &[Tensor]) -
     };
     let again = Again {
         block: Arc::clone(block),
-        result: Mutex::new(Some(y.detach())),
+        known: Known::new(&y),
         small: small.len(),
         parts: parts
             .iter()
@@ -78,8 +77,7 @@ pub fn checkpoint<B: Checkpoint>(block: &Arc<B>, x: &Tensor, small: &[Tensor]) -
 
 struct Again<B> {
     block: Arc<B>,
-    /// Taken by the forward pass, which must not hold it twice.
-    result: Mutex<Option<Tensor>>,
+    known: Known,
     /// How many of `parts` are inputs; the others are adapters.
     small: usize,
     parts: Vec<(Shape, DType)>,
@@ -100,22 +98,6 @@ impl<B: Checkpoint> Again<B> {
         }
         Ok(leaves)
     }
-
-    fn take(&self) -> candle_core::Result<Tensor> {
-        let taken = self
-            .result
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        let Some(result) = taken else {
-            bail!("checkpoint: computed forward twice");
-        };
-        // Storages are cloned whole, from their beginning.
-        match result.is_contiguous() && result.layout().start_offset() == 0 {
-            true => Ok(result),
-            false => result.force_contiguous(),
-        }
-    }
 }
 
 impl<B: Checkpoint> CustomOp2 for Again<B> {
@@ -130,12 +112,7 @@ impl<B: Checkpoint> CustomOp2 for Again<B> {
         _: &CpuStorage,
         _: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let result = self.take()?;
-        let (storage, layout) = result.storage_and_layout();
-        match &*storage {
-            Storage::Cpu(values) => Ok((values.try_clone(layout)?, result.shape().clone())),
-            _ => bail!("checkpoint: the result is not where its input is"),
-        }
+        self.known.cpu()
     }
 
     fn cuda_fwd(
@@ -145,12 +122,7 @@ impl<B: Checkpoint> CustomOp2 for Again<B> {
         _: &CudaStorage,
         _: &Layout,
     ) -> candle_core::Result<(CudaStorage, Shape)> {
-        let result = self.take()?;
-        let (storage, layout) = result.storage_and_layout();
-        match &*storage {
-            Storage::Cuda(values) => Ok((values.try_clone(layout)?, result.shape().clone())),
-            _ => bail!("checkpoint: the result is not where its input is"),
-        }
+        self.known.cuda()
     }
 
     fn metal_fwd(
@@ -160,12 +132,7 @@ impl<B: Checkpoint> CustomOp2 for Again<B> {
         _: &MetalStorage,
         _: &Layout,
     ) -> candle_core::Result<(MetalStorage, Shape)> {
-        let result = self.take()?;
-        let (storage, layout) = result.storage_and_layout();
-        match &*storage {
-            Storage::Metal(values) => Ok((values.try_clone(layout)?, result.shape().clone())),
-            _ => bail!("checkpoint: the result is not where its input is"),
-        }
+        self.known.metal()
     }
 
     fn bwd(
