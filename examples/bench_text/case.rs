@@ -4,7 +4,9 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use candle_core::Device;
 use clap::{Args, ValueEnum};
+use repose::engine::stable_diffusion::model;
 use repose::learn::recipe::Recipe;
 use serde::{Deserialize, Serialize};
 
@@ -60,6 +62,8 @@ pub struct Case {
     pub fewer: Fewer,
     /// In bfloat16, where the CPU has instructions for it.
     pub bf16: bool,
+    /// On a GPU, in the precision that the weights are stored in.
+    pub gpu: bool,
     /// Times that count. One more comes first, which reads the weights from the disk.
     pub steps: usize,
     pub threads: usize,
@@ -83,6 +87,9 @@ impl Case {
         }
         if self.checkpointing {
             words.push("--checkpointing".to_owned());
+        }
+        if self.gpu {
+            words.push("--gpu".to_owned());
         }
         words.extend(self.fewer.words());
         words
@@ -109,8 +116,29 @@ impl Case {
         Ok(measured?)
     }
 
-    /// Times `work`, which has all that it needs open.
-    pub fn time(&self, mut work: impl FnMut() -> Result<()>) -> Result<Measured> {
+    /// Where networks compute.
+    ///
+    /// # Errors
+    /// If it shall be a GPU, and there is none or this program was built without.
+    pub fn device(&self) -> Result<Device> {
+        if !self.gpu {
+            return Ok(Device::Cpu);
+        }
+        match model::device() {
+            Device::Cpu => Err(
+                "there is no GPU, or this was built without `--features repose/cuda` or `repose/metal`"
+                    .into(),
+            ),
+            gpu => Ok(gpu),
+        }
+    }
+
+    /// Times `work`, which has all that it needs open, to its end on `device`.
+    pub fn time(&self, device: &Device, mut work: impl FnMut() -> Result<()>) -> Result<Measured> {
+        let mut work = || -> Result<()> {
+            work()?;
+            Ok(device.synchronize()?)
+        };
         forget_peak();
         work()?;
         let mut seconds = Vec::with_capacity(self.steps);

@@ -14,6 +14,7 @@
 )]
 
 mod case;
+mod gpu;
 #[path = "../memory.rs"]
 mod memory;
 mod networks;
@@ -74,6 +75,10 @@ struct Words {
     /// Measures steps without gradients in bfloat16, too; ours are in f32 where the CPU has no instructions for it.
     #[arg(long)]
     bf16: bool,
+    /// Measures on a GPU, in the precision that the weights are stored in, with `--features repose/cuda`. Peaks are then of the
+    /// GPU's memory, as nvidia-smi tells it, other programs' included. Not for `lora` and `inversion`, which are always on the CPU
+    #[arg(long)]
+    gpu: bool,
     /// stable-diffusion.cpp's command-line program. It reads CHECKPOINT.safetensors, which lies beside the folder.
     #[arg(long)]
     sd_cpp: Option<PathBuf>,
@@ -130,6 +135,7 @@ fn main() -> Result<()> {
             checkpointing: words.checkpointing,
             fewer: words.fewer,
             bf16: words.bf16,
+            gpu: words.gpu,
             steps: words.steps,
             threads: words.threads,
         };
@@ -138,7 +144,9 @@ fn main() -> Result<()> {
     }
     let mut peers = Vec::new();
     if let Some(python) = &words.peer {
-        peers.push(Who::Diffusers(python.clone(), "f32"));
+        // As checkpoints are stored, which is what a GPU computes in.
+        let dtype = if words.gpu { "f16" } else { "f32" };
+        peers.push(Who::Diffusers(python.clone(), dtype));
         if words.bf16 {
             peers.push(Who::Diffusers(python.clone(), "bf16"));
         }
@@ -169,6 +177,7 @@ fn cases(words: &Words, checkpoint: &Path, first: bool) -> Result<Vec<Case>> {
         checkpointing: false,
         fewer: Fewer::default(),
         bf16: false,
+        gpu: words.gpu,
         steps: words.steps,
         threads: words.threads,
     };
@@ -195,6 +204,7 @@ fn cases(words: &Words, checkpoint: &Path, first: bool) -> Result<Vec<Case>> {
             }
             What::Vae => cases.extend([task(Task::Encode), task(Task::Decode)]),
             _ if !first => {}
+            What::Lora | What::Inversion if words.gpu => {}
             What::Lora => cases.extend(both(Task::Lora)),
             What::Inversion => cases.extend(both(Task::Inversion)),
             What::Recipes => {

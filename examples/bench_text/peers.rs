@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use repose::learn::recipe::Recipe;
 
 use crate::case::{Case, Computed, Measured, Task};
-use crate::{Result, memory};
+use crate::{Result, gpu, memory};
 
 /// What diffusers has scripts for.
 const SCRIPTS: [Recipe; 3] = [
@@ -45,7 +45,7 @@ impl Who {
                 script && case.task != Task::Repose && case.bf16 == (*dtype == "bf16")
             }
             // Guidance makes two passes of one sample of each step: a batch of two.
-            Self::SdCpp(_) => case.task == Task::Step && case.batch == 2 && !case.bf16,
+            Self::SdCpp(_) => case.task == Task::Step && case.batch == 2 && !case.bf16 && !case.gpu,
         }
     }
 
@@ -54,26 +54,31 @@ impl Who {
             Self::Ours => {
                 let mut command = Command::new(env::current_exe()?);
                 command.arg(&case.checkpoint).args(case.words());
-                told(command.args(case.bf16.then_some("--bf16")))
+                told(command.args(case.bf16.then_some("--bf16")), case.gpu)
             }
             Self::Diffusers(python, dtype) => {
                 let script = Path::new(env!("CARGO_MANIFEST_DIR"));
                 let mut command = Command::new(python);
                 command.arg(script.join("tests/parity/time_diffusers.py"));
                 command.arg(&case.checkpoint).args(case.words());
-                told(command.args(["--dtype", dtype]))
+                told(command.args(["--dtype", dtype]), case.gpu)
             }
             Self::SdCpp(program) => sd_cpp(program, case),
         }
     }
 }
 
-/// What a process tells on its last line.
-fn told(command: &mut Command) -> Result<Measured> {
-    let output = checked(command.output()?)?;
-    let text = String::from_utf8(output.stdout)?;
+/// What a process tells on its last line; the peak is that of a GPU's memory, if it computes there.
+fn told(command: &mut Command, on_gpu: bool) -> Result<Measured> {
+    let (output, peak) = match on_gpu {
+        true => gpu::watched(|| command.output()).map(|(output, peak)| (output, Some(peak)))?,
+        false => (command.output(), None),
+    };
+    let text = String::from_utf8(checked(output?)?.stdout)?;
     let last = text.lines().last().ok_or("a measurement told nothing")?;
-    Ok(serde_json::from_str(last)?)
+    let mut measured: Measured = serde_json::from_str(last)?;
+    measured.peak = peak.unwrap_or(measured.peak);
+    Ok(measured)
 }
 
 fn checked(output: Output) -> Result<Output> {

@@ -3,7 +3,6 @@
 
 use std::path::Path;
 
-use candle_core::Device;
 use repose::canvas::Grid;
 use repose::engine::stable_diffusion::model::Model;
 use repose::engine::stable_diffusion::weights::Options;
@@ -24,7 +23,7 @@ pub fn samples(recipe: Recipe) -> (usize, usize) {
 /// Times one recipe's steps.
 pub fn steps(case: &Case) -> Result<Measured> {
     let recipe = case.recipe.ok_or("learning is measured with a recipe")?;
-    let model = Model::open(&case.checkpoint, &Options::default(), &Device::Cpu)?;
+    let model = Model::open(&case.checkpoint, &Options::default(), &case.device()?)?;
     let study = Study {
         recipe: recipe.into(),
         steps: None,

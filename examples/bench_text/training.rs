@@ -25,7 +25,7 @@ pub fn lora(case: &Case) -> Result<Measured> {
     let width = scene.unet.config().cross_attention_dim;
     let context = Tensor::randn(0f32, 1.0, (case.batch, 77, width), CPU)?;
     let mut checked = false;
-    case.time(|| scene.gradients(&context, &vars, &mut checked))
+    case.time(CPU, || scene.gradients(&context, &vars, &mut checked))
 }
 
 /// A word's vector, in the place of one token.
@@ -49,7 +49,7 @@ pub fn inversion(case: &Case) -> Result<Measured> {
     let prompt = Prompt::parse("a photo of puppet")?;
     let vars = [vector.clone()];
     let mut checked = false;
-    case.time(|| {
+    case.time(CPU, || {
         let context = Conditioning::new(&[stage], &prompt, &words, 1, 0)?.context;
         let context = context.repeat((case.batch, 1, 1))?;
         scene.gradients(&context, &vars, &mut checked)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Seconds and peak memory of diffusers (and peft) on a full-size checkpoint (`make.py DIR --full sd15`).
 
-    time_diffusers.py DIR --task step [--dtype f32] [--side 512] [--batch 2] [--steps 3] [--threads 2] [--checkpointing]
+    time_diffusers.py DIR --task step [--dtype f32] [--side 512] [--batch 2] [--steps 3] [--threads 2] [--checkpointing] [--gpu]
     time_diffusers.py DIR --task learn --recipe dreambooth-lora …
 
 The tasks are those of the example `bench_text`, which measures Repose and this script in turn. The last line is JSON: the
@@ -30,24 +30,24 @@ def peak():
 
 
 def unet_of(args):
-    unet = UNet2DConditionModel.from_pretrained(args.folder / "unet", torch_dtype=args.dtype)
+    unet = UNet2DConditionModel.from_pretrained(args.folder / "unet", torch_dtype=args.dtype).to(args.device)
     return unet.requires_grad_(False).eval()
 
 
 def inputs(args, config):
     """Latents, and what SDXL is given beside the context."""
-    latents = torch.randn(args.batch, config.in_channels, args.side // 8, args.side // 8, dtype=args.dtype)
+    latents = torch.randn(args.batch, config.in_channels, args.side // 8, args.side // 8, dtype=args.dtype, device=args.device)
     more = {}
     if config.addition_embed_type == "text_time":
         width = config.projection_class_embeddings_input_dim - 6 * config.addition_time_embed_dim
         sizes = [[args.side, args.side, 0, 0, args.side, args.side]] * args.batch
-        more["added_cond_kwargs"] = dict(text_embeds=torch.randn(args.batch, width, dtype=args.dtype),
-                                         time_ids=torch.tensor(sizes, dtype=args.dtype))
+        more["added_cond_kwargs"] = dict(text_embeds=torch.randn(args.batch, width, dtype=args.dtype, device=args.device),
+                                         time_ids=torch.tensor(sizes, dtype=args.dtype, device=args.device))
     return latents, more
 
 
 def random_context(args, config):
-    return torch.randn(args.batch, 77, config.cross_attention_dim, dtype=args.dtype)
+    return torch.randn(args.batch, 77, config.cross_attention_dim, dtype=args.dtype, device=args.device)
 
 
 def step(args):
@@ -118,12 +118,12 @@ def learn(args):
 
 
 def autoencoder(args):
-    return AutoencoderKL.from_pretrained(args.folder / "vae", torch_dtype=args.dtype).eval()
+    return AutoencoderKL.from_pretrained(args.folder / "vae", torch_dtype=args.dtype).to(args.device).eval()
 
 
 def encode(args):
     vae = autoencoder(args)
-    picture = torch.rand(1, 3, args.side, args.side, dtype=args.dtype) * 2 - 1
+    picture = torch.rand(1, 3, args.side, args.side, dtype=args.dtype, device=args.device) * 2 - 1
 
     @torch.inference_mode()
     def work():
@@ -134,7 +134,7 @@ def encode(args):
 
 def decode(args):
     vae = autoencoder(args)
-    latents = torch.randn(1, 4, args.side // 8, args.side // 8, dtype=args.dtype)
+    latents = torch.randn(1, 4, args.side // 8, args.side // 8, dtype=args.dtype, device=args.device)
 
     @torch.inference_mode()
     def work():
@@ -158,11 +158,19 @@ def main():
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--checkpointing", action="store_true", help="gradient checkpointing")
+    parser.add_argument("--gpu", action="store_true", help="on the first GPU; training is mixed with single precision there")
     args = parser.parse_args()
     args.dtype = DTYPES[args.dtype]
+    args.device = torch.device("cuda" if args.gpu else "cpu")
     torch.set_num_threads(args.threads)
     torch.manual_seed(1)
-    work = TASKS[args.task](args)
+    task = TASKS[args.task](args)
+
+    def work():
+        task()
+        if args.gpu:
+            torch.cuda.synchronize()
+
     # Sets the peak back to what is held now; only Linux has it.
     Path("/proc/self/clear_refs").write_text("5")
     work()

@@ -1,8 +1,9 @@
 """Whole steps of training as diffusers' scripts textual_inversion, train_dreambooth_lora and train_custom_diffusion take them,
 for time_diffusers.py: what is learned, what of the text is computed, losses, clipping and AdamW are theirs.
 
-What is not theirs: batches are Repose's, in f32; and latents are given, as Repose encodes pictures once. The scripts encode them
-in each step, which takes as much longer as `--task encode` says, times the pictures.
+What is not theirs: batches are Repose's, in f32 on the CPU and on a GPU as with `--mixed_precision fp16`; and latents are given,
+as Repose encodes pictures once. The scripts encode them in each step, which takes as much longer as `--task encode` says, times
+the pictures.
 """
 
 import torch
@@ -23,28 +24,33 @@ class Lesson:
 
     def __init__(self, args, unet, count, held):
         self.unet, self.count = unet, count
-        self.encoder = CLIPTextModel.from_pretrained(args.folder / "text_encoder", dtype=args.dtype).requires_grad_(False)
+        self.encoder = CLIPTextModel.from_pretrained(args.folder / "text_encoder", dtype=args.dtype).to(args.device)
+        self.encoder.requires_grad_(False)
         self.scheduler = DDPMScheduler.from_pretrained(args.folder / "scheduler")
-        self.ids = torch.tensor([SUBJECT] * count + [CLASS] * held)
-        self.latents = torch.randn(len(self.ids), unet.config.in_channels, args.side // 8, args.side // 8, dtype=args.dtype)
+        self.ids = torch.tensor([SUBJECT] * count + [CLASS] * held, device=args.device)
+        self.latents = torch.randn(len(self.ids), unet.config.in_channels, args.side // 8, args.side // 8, dtype=args.dtype,
+                                   device=args.device)
         unet.train()
         if args.checkpointing:
             unet.enable_gradient_checkpointing()
 
     def learn_words(self, args):
         """The whole table of word vectors gets gradients: the scripts undo afterwards what other words learned."""
-        self.encoder.train()
+        # Theirs stays in f32, whatever the U-Net is in.
+        self.encoder.float().train()
         if args.checkpointing:
             self.encoder.gradient_checkpointing_enable()
         table = self.encoder.get_input_embeddings().weight.requires_grad_(True)
-        self.others = torch.arange(len(table)) != SUBJECT[4]
+        self.others = (torch.arange(len(table)) != SUBJECT[4]).to(args.device)
         return table
 
     def loss(self):
         noise = torch.randn_like(self.latents)
-        times = torch.randint(0, self.scheduler.config.num_train_timesteps, (len(self.ids),))
+        times = torch.randint(0, self.scheduler.config.num_train_timesteps, (len(self.ids),), device=self.ids.device)
         noisy = self.scheduler.add_noise(self.latents, noise, times)
-        made = self.unet(noisy, times, self.encoder(self.ids)[0]).sample
+        with torch.autocast("cuda", torch.float16, enabled=self.ids.is_cuda):
+            made = self.unet(noisy, times, self.encoder(self.ids)[0]).sample
+        made, noise = made.float(), noise.float()
         loss = mse_loss(made[:self.count], noise[:self.count])
         if len(self.ids) > self.count:
             loss = loss + mse_loss(made[self.count:], noise[self.count:])
@@ -54,19 +60,23 @@ class Lesson:
 def stepped(loss, parameters, clip, before=lambda: None, after=lambda: None):
     """A step; the first time, each gradient is held to be finite and, all together, not zero."""
     optimizer = torch.optim.AdamW(parameters, lr=1e-4)
+    scaler = torch.amp.GradScaler(enabled=parameters[0].is_cuda)
     checked = False
 
     def work():
         nonlocal checked
-        loss().backward()
+        scaler.scale(loss()).backward()
+        scaler.unscale_(optimizer)
         if not checked:
             size = sum(p.grad.abs().sum().item() for p in parameters)
-            assert 0 < size < float("inf"), size
+            # Scaled gradients may be too large at first; such a step is left out.
+            assert 0 < size and (size < float("inf") or scaler.is_enabled()), size
         checked = True
         before()
         if clip:
             torch.nn.utils.clip_grad_norm_(parameters, CLIP)
-        optimizer.step()
+        scaler.step(optimizer)
+        scaler.update()
         optimizer.zero_grad(set_to_none=True)
         after()
 
@@ -88,6 +98,9 @@ def textual_inversion(args, unet):
 def dreambooth_lora(args, unet):
     targets = ["to_k", "to_q", "to_v", "to_out.0", "add_k_proj", "add_v_proj"]
     unet.add_adapter(LoraConfig(r=RANK, lora_alpha=RANK, init_lora_weights="gaussian", target_modules=targets))
+    for parameter in unet.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
     lesson = Lesson(args, unet, args.batch, 1)
     return stepped(lesson.loss, [p for p in unet.parameters() if p.requires_grad], True)
 
@@ -98,7 +111,7 @@ def custom_diffusion(args, unet):
         attention = unet.get_submodule(name.removesuffix(".processor"))
         cross = ".attn2." in name
         sizes = dict(hidden_size=attention.to_q.in_features, cross_attention_dim=attention.to_k.in_features if cross else None)
-        processor = CustomDiffusionAttnProcessor2_0(train_kv=cross, train_q_out=False, **sizes).to(args.dtype)
+        processor = CustomDiffusionAttnProcessor2_0(train_kv=cross, train_q_out=False, **sizes).to(args.device)
         if cross:
             processor.to_k_custom_diffusion.load_state_dict(attention.to_k.state_dict())
             processor.to_v_custom_diffusion.load_state_dict(attention.to_v.state_dict())

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::merge::shares;
-use super::model::{Model, Worn, device};
+use super::model::{Model, Worn, device_for};
 use super::text::{LoraUse, NewWords, Prompt};
 use super::vae::Taesd;
-use super::weights::Options;
 use super::weights::embedding::Embedding;
 use super::weights::lora::Lora;
 use super::weights::store::Store;
+use super::weights::{Checkpoint, Options};
 use crate::models::{Care, Found, Kind, Models, verify};
 use crate::subject::TextPart;
 use crate::{Error, Result};
@@ -66,7 +66,8 @@ impl Cache {
         let mut model = match kept {
             Some((_, model)) => model,
             None => {
-                let mut model = Model::open(&path, &self.options, &device())?;
+                let checkpoint = Checkpoint::open(&path, &self.options)?;
+                let mut model = Model::new(&checkpoint, &device_for(&checkpoint))?;
                 let glance = self
                     .models
                     .taesd(model.family())

@@ -34,6 +34,7 @@ pub struct Model {
     family: Family,
     inpainting: bool,
     device: Device,
+    precision: DType,
     text: Vec<(TextEncoder, Tokenizer)>,
     unet: UNet,
     vae: Vae,
@@ -44,6 +45,18 @@ pub struct Model {
     zeros_for_empty: bool,
     learned: NewWords,
     wardrobe: Wardrobe,
+}
+
+/// Networks with fewer numbers than this take a GPU longer to be told of than the CPU to compute: a pose by pocket took 4.2 s
+/// with a GPU of 2023, and 2.5 s on one core beside it.
+const SMALL: usize = 100_000_000;
+
+/// Where a model computes: on a [`device`] if it is not small.
+pub fn device_for(checkpoint: &Checkpoint) -> Device {
+    match checkpoint.parameters() < SMALL {
+        true => Device::Cpu,
+        false => device(),
+    }
 }
 
 /// Where networks compute: on a GPU where the build and the machine have one, else on the CPU.
@@ -137,6 +150,7 @@ impl Model {
             family: checkpoint.family,
             inpainting,
             device: device.clone(),
+            precision: dtype,
             text,
             unet,
             vae: Vae::new(&checkpoint.vae.config, &checkpoint.vae.weights(device))?,
@@ -167,6 +181,11 @@ impl Model {
     /// Where it computes.
     pub fn device(&self) -> &Device {
         &self.device
+    }
+
+    /// In what its networks compute.
+    pub fn precision(&self) -> DType {
+        self.precision
     }
 
     /// The noise predictor.

@@ -26,8 +26,12 @@ use crate::subject::{Part, TextFacts, TextPart};
 use crate::{ErrorKind, Result};
 
 fn model() -> Result<Model> {
+    model_on(&Device::Cpu)
+}
+
+fn model_on(device: &Device) -> Result<Model> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("pocket");
-    Model::new(&Checkpoint::open(&path, &Options::default())?, &Device::Cpu)
+    Model::new(&Checkpoint::open(&path, &Options::default())?, device)
 }
 
 /// A red thing with a blue spot, on grass.
@@ -153,6 +157,41 @@ fn every_recipe_makes_the_picture_likelier_under_its_words() -> Result<()> {
     Ok(())
 }
 
+/// In half precision, there, with scaled losses. For machines that have one: `cargo test --features cuda`.
+#[test]
+#[cfg(any(feature = "cuda", feature = "metal"))]
+fn a_gpu_learns_as_much_as_the_cpu() -> Result<()> {
+    let gpu = crate::engine::stable_diffusion::model::device();
+    assert!(!gpu.is_cpu(), "no GPU");
+    let (mut cpu, gpu) = (model()?, model_on(&gpu)?);
+    let caption = "a photo of a red bear sitting in a meadow";
+    let told = "a photo of a red my-bear bear sitting in a meadow";
+    let none = NewWords::default();
+    let plain = error(&cpu, &none, caption)?;
+    let there = error(&gpu, &none, caption)?;
+    assert!((there / plain - 1.0).abs() < 0.01, "{there}, {plain}");
+    let trains = |recipe: &Recipe| !recipe.course().lessons.is_empty();
+    for recipe in Recipe::ALL.into_iter().filter(trains) {
+        let study = Study {
+            rank: Some(8),
+            ..study(recipe, 24)
+        };
+        let mut gain = |model: Option<&Model>| -> Result<f32> {
+            let model = model.unwrap_or(&cpu);
+            let part = study.run(model, &[picture()], &Progress::new(), &|_| Ok(()))?;
+            let words = put_on(&mut cpu, &part)?;
+            let learned = error(&cpu, &words, told)?;
+            cpu.take_off();
+            Ok(plain - learned)
+        };
+        let (here, there) = (gain(None)?, gain(Some(&gpu))?);
+        println!("{}: {here} on the CPU, {there} on the GPU", recipe.name());
+        let share = there / here;
+        assert!((0.8..1.25).contains(&share), "{}: {share}", recipe.name());
+    }
+    Ok(())
+}
+
 #[test]
 fn what_is_not_trained_says_so() -> Result<()> {
     let model = model()?;
@@ -211,8 +250,8 @@ fn the_same_study_learns_the_same_and_goes_on_where_it_was() -> Result<()> {
 fn a_file_means_what_was_learned() -> Result<()> {
     let mut model = model()?;
     let mut noise = Noise::new(5, 0);
-    let mut pupil = Pupil::new(&model, "my-bear", "bear", &mut noise)?;
     let single = Recipe::SingleInsert.course();
+    let mut pupil = Pupil::new(&model, &single, "my-bear", "bear", &mut noise)?;
     let lesson = single.lessons.last().expect("two lessons");
     let references = [Reference::new(&picture(), &model, &Progress::new(), 0)?];
     let mut parts = pupil.begin(lesson, &references, &model, &mut noise)?;
@@ -260,16 +299,37 @@ fn a_file_means_what_was_learned() -> Result<()> {
 }
 
 #[test]
+fn a_word_begins_near_the_class_or_is_rare_where_it_is_not_learned() -> Result<()> {
+    let (model, mut noise) = (model()?, Noise::new(5, 0));
+    let class = model.vectors_of("bear")?[0].flatten_all()?;
+    let length = |of: &Tensor| -> Result<f32> { Ok(of.sqr()?.sum_all()?.sqrt()?.to_scalar()?) };
+    for recipe in Recipe::ALL {
+        let course = recipe.course();
+        let pupil = Pupil::new(&model, &course, "my-bear", "bear", &mut noise)?;
+        let words = pupil.words(None)?;
+        let word = words.of(0)[0].flatten_all()?;
+        let lengths = length(&class)? * length(&word)?;
+        let alike = (&class * &word)?.sum_all()?.to_scalar::<f32>()? / lengths;
+        let rare = [Recipe::DreamboothLora, Recipe::Lipe, Recipe::Reference].contains(&recipe);
+        assert!(rare == (alike.abs() < 0.5), "{}: {alike}", recipe.name());
+        assert!(rare == (alike < 0.98), "{}: {alike}", recipe.name());
+        let longer = length(&word)? / length(&class)?;
+        assert!((0.7..1.4).contains(&longer), "{}: {longer}", recipe.name());
+    }
+    Ok(())
+}
+
+#[test]
 fn an_image_encoder_gives_the_word_of_its_picture_and_its_mean_is_kept() -> Result<()> {
     let (model, mut noise) = (model()?, Noise::new(5, 0));
-    let mut pupil = Pupil::new(&model, "my-bear", "bear", &mut noise)?;
+    let course = Recipe::SingleInsert.course();
+    let mut pupil = Pupil::new(&model, &course, "my-bear", "bear", &mut noise)?;
     let other = Picture {
         image: picture().image.map(|p| [p[2], p[0], p[1]]),
         ..picture()
     };
     let see = |picture: &Picture| Reference::new(picture, &model, &Progress::new(), 0);
     let references = [see(&picture())?, see(&other)?];
-    let course = Recipe::SingleInsert.course();
     let value = |pupil: &Pupil, picture: Option<usize>| -> Result<Vec<f32>> {
         Ok(pupil.words(picture)?.of(0)[0].squeeze(0)?.to_vec1()?)
     };
@@ -309,8 +369,9 @@ fn all_weights_of_encoder_and_mappers_get_gradients() -> Result<()> {
         (Recipe::SingleInsert, "encoder."),
         (Recipe::Detex, "mappers."),
     ] {
-        let mut pupil = Pupil::new(&model, "my-bear", "bear", &mut noise)?;
-        let lesson = &recipe.course().lessons[0];
+        let course = recipe.course();
+        let mut pupil = Pupil::new(&model, &course, "my-bear", "bear", &mut noise)?;
+        let lesson = &course.lessons[0];
         let mut parts = pupil.begin(lesson, &references, &model, &mut noise)?;
         let start: Vec<(String, Tensor)> = parts
             .learned()
@@ -321,7 +382,7 @@ fn all_weights_of_encoder_and_mappers_get_gradients() -> Result<()> {
         for number in 0..2 {
             let noise = Noise::new(1, number);
             let losses = class.loss(&pupil, &mut Step { number: 0, noise })?;
-            parts.step(&losses.total.backward()?, 1.0, 1.0, None)?;
+            parts.step(&losses.total, 1.0, None)?;
         }
         model.take_off();
         let far = |name: &str, value: &Tensor| -> Result<f32> {

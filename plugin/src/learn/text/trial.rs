@@ -69,7 +69,8 @@ impl Study<'_> {
             watched(|| self.repeat(lesson, references, model, progress, &mut heard))?;
         Ok(Measured {
             pass: fastest.as_secs_f32() / step(lesson),
-            memory,
+            // A GPU has memory of its own, which the system does not tell.
+            memory: memory.filter(|_| model.device().is_cpu()),
         })
     }
 
@@ -103,7 +104,8 @@ impl Study<'_> {
             references,
             class_pictures: &[stand_in],
         };
-        let mut pupil = Pupil::new(model, &self.token, self.word, &mut noise)?;
+        let course = Course::of(lesson.clone());
+        let mut pupil = Pupil::new(model, &course, &self.token, self.word, &mut noise)?;
         let mut parts = pupil.begin(lesson, references, model, &mut noise)?;
         let mut plan = self.plan(0, 0);
         loop {

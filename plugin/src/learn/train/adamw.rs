@@ -33,25 +33,23 @@ impl AdamW {
         Self { decay: 0.0, ..self }
     }
 
-    /// Moves `value` by step number `count` (from 1), at `factor` times the rate.
+    /// Moves `value` by step number `count` (from 1).
     pub(super) fn step(
         &self,
         value: &Var,
         gradient: &Tensor,
         moments: &mut Moments,
         count: u64,
-        factor: f64,
     ) -> Result<()> {
         let (keep, keep_square) = self.betas;
-        let rate = self.rate * factor;
         moments.first = ((&moments.first * keep)? + (gradient * (1.0 - keep))?)?;
         moments.second =
             ((&moments.second * keep_square)? + (gradient.sqr()? * (1.0 - keep_square))?)?;
         let count = i32::try_from(count).unwrap_or(i32::MAX);
         let young = (1.0 - keep_square.powi(count)).sqrt();
         let denominator = ((moments.second.sqrt()? / young)? + self.epsilon)?;
-        let step = ((&moments.first / denominator)? * (rate / (1.0 - keep.powi(count))))?;
-        let shrunk = (value.as_tensor().detach() * (1.0 - rate * self.decay))?;
+        let step = ((&moments.first / denominator)? * (self.rate / (1.0 - keep.powi(count))))?;
+        let shrunk = (value.as_tensor().detach() * (1.0 - self.rate * self.decay))?;
         Ok(value.set(&(shrunk - step)?)?)
     }
 }

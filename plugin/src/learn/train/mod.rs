@@ -8,6 +8,7 @@ mod loss;
 mod net;
 mod parts;
 mod run;
+mod scale;
 mod state;
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,9 @@
 //! What is learned.
 
-use candle_core::backprop::GradStore;
 use candle_core::{DType, Tensor, Var};
 
 use super::adamw::{AdamW, Moments};
+use super::scale::Scale;
 use crate::{Error, Result};
 
 /// Named tensors in f32 that training moves: halves of adapters, vectors of words, weights of small networks.
@@ -12,6 +12,7 @@ pub struct Parts {
     pub(super) all: Vec<Part>,
     /// Steps taken.
     pub(super) count: u64,
+    scale: Scale,
 }
 
 #[derive(Debug)]
@@ -25,6 +26,14 @@ pub(super) struct Part {
 }
 
 impl Parts {
+    /// Nothing yet, for networks in `precision`.
+    pub fn new(precision: DType) -> Self {
+        Self {
+            scale: Scale::new(precision),
+            ..Self::default()
+        }
+    }
+
     /// Learns one more tensor from this start on. What is returned shows every later value: it goes into the network.
     ///
     /// # Errors
@@ -63,43 +72,43 @@ impl Parts {
         })
     }
 
-    /// Moves all parts along their gradients, which together are made no longer than `clip`. `average` is the share of the
-    /// running average that stays. Returns the gradients' length.
+    /// Moves all parts along the gradients of a loss, which together are made no longer than `clip`. `average` is the share of
+    /// the running average that stays. Returns the gradients' length. In half precision the loss is scaled, and where a
+    /// gradient was too large for that, nothing moves, no step is counted, and the length is no number.
     ///
     /// # Errors
-    /// `Refused` if a gradient is no number any more.
+    /// `Refused` if a gradient is no number and that is not for its scale.
     pub(in crate::learn) fn step(
         &mut self,
-        gradients: &GradStore,
+        loss: &Tensor,
         clip: f64,
-        factor: f64,
         average: Option<f64>,
     ) -> Result<f64> {
+        let scale = self.scale.factor();
+        let gradients = (loss * scale)?.backward()?;
         let mut square = 0.0;
         for part in &self.all {
             if let Some(gradient) = gradients.get(&part.value) {
                 square += f64::from(gradient.sqr()?.sum_all()?.to_scalar::<f32>()?);
             }
         }
-        let length = square.sqrt();
-        if !length.is_finite() {
+        let length = square.sqrt() / scale;
+        if !self.scale.fits(length.is_finite()) {
             return Err(Error::refused(
                 "learning went astray: a gradient is no number any more. Lower the learning rate and start again",
             ));
         }
+        if !length.is_finite() {
+            return Ok(length);
+        }
         // As torch.nn.utils.clip_grad_norm_.
-        let share = (clip / (length + 1e-6)).min(1.0);
+        let share = (clip / (length + 1e-6)).min(1.0) / scale;
         self.count += 1;
         for part in &mut self.all {
             if let Some(gradient) = gradients.get(&part.value) {
                 let gradient = (gradient * share)?;
-                part.optimiser.step(
-                    &part.value,
-                    &gradient,
-                    &mut part.moments,
-                    self.count,
-                    factor,
-                )?;
+                part.optimiser
+                    .step(&part.value, &gradient, &mut part.moments, self.count)?;
             }
             if let Some(kept) = average {
                 // Early on over fewer steps.

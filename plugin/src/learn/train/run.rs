@@ -51,7 +51,8 @@ impl Plan {
     /// and what the training is of; where it has one already, training goes on from there, and draws what it would have drawn.
     ///
     /// # Errors
-    /// `Cancelled` within a step of a cancel, the state being kept; what `loss` gives; `Files` if the state cannot be kept.
+    /// `Cancelled` within a step of a cancel, the state being kept; what `loss` gives; `Refused` if a gradient is no number any
+    /// more; `Files` if the state cannot be kept.
     pub fn run(
         &self,
         parts: &mut Parts,
@@ -86,8 +87,12 @@ impl Plan {
                     return Err(error);
                 }
             };
-            let gradients = made.total.backward()?;
-            parts.step(&gradients, self.clip, 1.0, self.average)?;
+            if !parts
+                .step(&made.total, self.clip, self.average)?
+                .is_finite()
+            {
+                continue;
+            }
             let mut values = Vec::with_capacity(made.summands.len());
             for (name, value) in &made.summands {
                 values.push((*name, value.to_scalar::<f32>()?));

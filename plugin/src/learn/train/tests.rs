@@ -1,7 +1,8 @@
 use std::time::Duration;
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 
+use super::scale::Scale;
 use super::*;
 use crate::engine::stable_diffusion::config::SchedulerConfig;
 use crate::engine::stable_diffusion::sampler::Schedule;
@@ -65,6 +66,40 @@ fn steps_and_clipping_are_pytorchs() -> Result<()> {
         assert!((a - b).abs() < 1e-6, "{a} for {b}");
     }
     Ok(())
+}
+
+#[test]
+fn gradients_that_half_precision_cannot_hold_halve_their_scale() -> Result<()> {
+    let mut parts = Parts::new(DType::F16);
+    let live = parts.add("p", &Tensor::new(&[1f32], CPU)?, AdamW::new(0.01))?;
+    // Times 2¹⁶, its square is beyond single precision; times 2¹³ it is not.
+    let steep = |parts: &mut Parts| parts.step(&(&live * 2e15)?.sum_all()?, 1.0, None);
+    let lengths = [0; 4].map(|_| steep(&mut parts));
+    let [first, second, third, fourth] = lengths;
+    for skipped in [first, second, third] {
+        assert!(!skipped?.is_finite());
+    }
+    assert!((fourth? / 2e15 - 1.0).abs() < 1e-6);
+    assert_eq!(parts.count(), 1);
+    // The first step of AdamW is as long as the rate, whatever the scale.
+    assert!((values(&parts)[0] - (1.0 - 0.01 - 0.0001)).abs() < 1e-6);
+    let endless = (&live * f64::INFINITY)?.sum_all()?;
+    let error = (0..20).find_map(|_| parts.step(&endless, 1.0, None).err());
+    assert_eq!(error.map(|e| e.kind), Some(ErrorKind::Refused));
+    Ok(())
+}
+
+#[test]
+fn a_scale_doubles_after_two_thousand_steps() {
+    let mut scale = Scale::new(DType::F16);
+    let before = scale.factor();
+    assert!((0..1999).all(|_| scale.fits(true)));
+    assert_eq!(scale.factor(), before);
+    assert!(scale.fits(true));
+    assert_eq!(scale.factor(), 2.0 * before);
+    let mut single = Scale::new(DType::F32);
+    assert!(single.fits(true) && !single.fits(false));
+    assert_eq!(single.factor(), 1.0);
 }
 
 #[test]
