@@ -1,7 +1,7 @@
 //! Each kernel against its reference: values, gradients, odd shapes, several threads, all storage types; and input that
 //! does not fit.
 
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::{DType, Device, Result, Tensor, Var};
 
 use super::testing::{agree, error, random};
 use super::{
@@ -67,6 +67,34 @@ fn what_gpus_compute_is_its_reference() -> Result<()> {
         |x| gpu::layer_norm(&x[0], &weight, &bias, 1e-5),
         |x| reference::layer_norm(&x[0], &weight, &bias, 1e-5),
     )
+}
+
+#[test]
+fn what_gpus_compute_in_half_precision_is_near() -> Result<()> {
+    let exact = [150, 140, 140].map(|n| random(&[2, 3, n, 16], n as u64));
+    let pull = random(&[2, 3, 150, 16], 4)?;
+    let all = |dtype, attention: &dyn Fn(&[Tensor]) -> Result<Tensor>| -> Result<Vec<Tensor>> {
+        let leaves = exact.each_ref().map(|x| match x {
+            Ok(x) => Var::from_tensor(&x.to_dtype(dtype)?),
+            Err(error) => candle_core::bail!("{error}"),
+        });
+        let leaves: Vec<Var> = leaves.into_iter().collect::<Result<_>>()?;
+        let inputs: Vec<Tensor> = leaves.iter().map(|v| v.as_tensor().clone()).collect();
+        let y = attention(&inputs)?;
+        let gradients = (&y * pull.to_dtype(dtype)?)?.sum_all()?.backward()?;
+        let of = |v| gradients.get(v).expect("a gradient").clone();
+        Ok(inputs.iter().map(of).chain([y.detach()]).collect())
+    };
+    let found = all(DType::F16, &|x| gpu::attention(&x[0], &x[1], &x[2], 0.3))?;
+    let expected = all(DType::F32, &|x| {
+        reference::attention(&x[0], &x[1], &x[2], 0.3, None, false)
+    })?;
+    for (found, expected) in found.iter().zip(&expected) {
+        assert_eq!(found.dtype(), DType::F16);
+        let off = error(found, expected)?;
+        assert!(off < 5e-3, "{off}");
+    }
+    Ok(())
 }
 
 #[test]
