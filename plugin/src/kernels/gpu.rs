@@ -12,6 +12,9 @@ use candle_nn::ops::softmax_last_dim;
 use super::known::Known;
 use super::reference;
 
+#[cfg(test)]
+mod tests;
+
 /// Scores that are held at once; few in tests, so that they have several parts.
 const SCORES: usize = if cfg!(test) { 1 << 16 } else { 1 << 25 };
 /// Matrices of half precision are multiplied quickly where their rows are a multiple of so many.
@@ -27,9 +30,9 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, scale: f64) -> Result<Tenso
     let tracked = q.track_op() || k.track_op() || v.track_op();
     let (values, keys) = (v.detach(), k.detach().t()?.contiguous()?);
     let mut parts = Vec::new();
-    for (start, count) in shares(&q, &k)? {
-        let part = (q.detach().narrow(2, start, count)?.contiguous()? * scale)?;
-        parts.push(softmax_last_dim(&part.matmul(&keys)?)?.matmul(&values)?);
+    for share in shares(&q, &k)? {
+        let (_, p) = probabilities(&q.detach(), &keys, scale, share)?;
+        parts.push(p.matmul(&values)?);
     }
     let y = Tensor::cat(&parts, 2)?;
     match tracked {
@@ -52,6 +55,18 @@ fn shares(q: &Tensor, k: &Tensor) -> Result<impl Iterator<Item = (usize, usize)>
     Ok((0..n)
         .step_by(step)
         .map(move |start| (start, step.min(n - start))))
+}
+
+/// A share of the queries times `scale`, and its probabilities for `keys`, which are transposed.
+fn probabilities(
+    q: &Tensor,
+    keys: &Tensor,
+    scale: f64,
+    (start, count): (usize, usize),
+) -> Result<(Tensor, Tensor)> {
+    let part = (q.narrow(2, start, count)?.contiguous()? * scale)?;
+    let p = softmax_last_dim(&part.matmul(keys)?)?;
+    Ok((part, p))
 }
 
 struct Attention {
@@ -113,25 +128,19 @@ impl CustomOp3 for Attention {
         let dy = dy.detach().contiguous()?;
         let keys = k.t()?.contiguous()?;
         // δ is one column more of dY, and −1 one more of V, so that one product subtracts it.
-        let (batch, heads, m, _) = v.dims4()?;
+        let widened =
+            |of: &Tensor, by: &Tensor| Tensor::cat(&[of, by], 3)?.pad_with_zeros(3, 0, ALIGNED - 1);
         let minus = v.narrow(3, 0, 1)?.ones_like()?.neg()?;
-        let rest = Tensor::zeros((batch, heads, m, ALIGNED - 1), v.dtype(), v.device())?;
-        let values = Tensor::cat(&[&v, &minus, &rest], 3)?.t()?.contiguous()?;
+        let values = widened(&v, &minus)?.t()?.contiguous()?;
         let sums = (&dy.to_dtype(DType::F32)? * y.to_dtype(DType::F32)?)?
             .sum_keepdim(D::Minus1)?
             .to_dtype(dy.dtype())?;
-        let rest = Tensor::zeros(
-            (batch, heads, q.dim(2)?, ALIGNED - 1),
-            dy.dtype(),
-            dy.device(),
-        )?;
-        let widened = Tensor::cat(&[&dy, &sums, &rest], 3)?;
+        let wide_dy = widened(&dy, &sums)?;
         let mut dq = Vec::new();
         let (mut dk, mut dv): (Option<Tensor>, Option<Tensor>) = (None, None);
         for (start, count) in shares(&q, &k)? {
-            let part = (q.narrow(2, start, count)?.contiguous()? * self.scale)?;
-            let p = softmax_last_dim(&part.matmul(&keys)?)?;
-            let off = widened
+            let (part, p) = probabilities(&q, &keys, self.scale, (start, count))?;
+            let off = wide_dy
                 .narrow(2, start, count)?
                 .contiguous()?
                 .matmul(&values)?;

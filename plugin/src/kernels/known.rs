@@ -3,7 +3,9 @@
 use std::sync::{Mutex, PoisonError};
 
 use candle_core::backend::BackendStorage;
-use candle_core::{CpuStorage, CudaStorage, MetalStorage, Result, Shape, Storage, Tensor, bail};
+use candle_core::{
+    CpuStorage, CudaStorage, Layout, MetalStorage, Result, Shape, Storage, Tensor, bail,
+};
 
 /// What an operation's forward pass gives, once: that must not hold it twice.
 #[derive(Debug)]
@@ -32,12 +34,10 @@ impl Known {
     /// # Errors
     /// If it is elsewhere, or was taken.
     pub fn cpu(&self) -> Result<(CpuStorage, Shape)> {
-        let result = self.take()?;
-        let (storage, layout) = result.storage_and_layout();
-        match &*storage {
-            Storage::Cpu(values) => Ok((values.try_clone(layout)?, result.shape().clone())),
-            _ => elsewhere(),
-        }
+        self.given(|storage, layout| match storage {
+            Storage::Cpu(values) => Some(values.try_clone(layout)),
+            _ => None,
+        })
     }
 
     /// On an NVIDIA GPU.
@@ -45,12 +45,10 @@ impl Known {
     /// # Errors
     /// If it is elsewhere, or was taken.
     pub fn cuda(&self) -> Result<(CudaStorage, Shape)> {
-        let result = self.take()?;
-        let (storage, layout) = result.storage_and_layout();
-        match &*storage {
-            Storage::Cuda(values) => Ok((values.try_clone(layout)?, result.shape().clone())),
-            _ => elsewhere(),
-        }
+        self.given(|storage, layout| match storage {
+            Storage::Cuda(values) => Some(values.try_clone(layout)),
+            _ => None,
+        })
     }
 
     /// On an Apple GPU.
@@ -58,15 +56,22 @@ impl Known {
     /// # Errors
     /// If it is elsewhere, or was taken.
     pub fn metal(&self) -> Result<(MetalStorage, Shape)> {
+        self.given(|storage, layout| match storage {
+            Storage::Metal(values) => Some(values.try_clone(layout)),
+            _ => None,
+        })
+    }
+
+    /// What `copy` makes of it; `None` where it lies elsewhere.
+    fn given<S>(
+        &self,
+        copy: impl FnOnce(&Storage, &Layout) -> Option<Result<S>>,
+    ) -> Result<(S, Shape)> {
         let result = self.take()?;
         let (storage, layout) = result.storage_and_layout();
-        match &*storage {
-            Storage::Metal(values) => Ok((values.try_clone(layout)?, result.shape().clone())),
-            _ => elsewhere(),
+        match copy(&storage, layout) {
+            Some(copied) => Ok((copied?, result.shape().clone())),
+            None => bail!("a known result is not where its input is"),
         }
     }
-}
-
-fn elsewhere<T>() -> Result<T> {
-    bail!("a known result is not where its input is")
 }

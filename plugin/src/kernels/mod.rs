@@ -1,9 +1,9 @@
 //! What a diffusion network computes most, as custom operations for the CPU.
 //!
 //! Every function here works on any device and any float type; on the CPU in `f32` it takes the fast path, elsewhere
-//! candle's own operations (`reference`, and `gpu` where these are slow on GPUs). Each has a gradient for its activations. Weights are [`Frozen`]: they live
-//! inside the operation, so candle's backward pass neither computes nor keeps anything for them. Biases and the factors
-//! of norms are tensors, and get no gradient either.
+//! candle's own operations (`reference`, and `gpu` where these are slow on GPUs). Each has a gradient for its activations.
+//! Weights are [`Frozen`]: they live inside the operation, so candle's backward pass neither computes nor keeps anything
+//! for them. Biases and the factors of norms are tensors, and get no gradient either.
 
 mod activation;
 mod attention;

@@ -34,7 +34,6 @@ pub struct Model {
     family: Family,
     inpainting: bool,
     device: Device,
-    precision: DType,
     text: Vec<(TextEncoder, Tokenizer)>,
     unet: UNet,
     vae: Vae,
@@ -150,7 +149,6 @@ impl Model {
             family: checkpoint.family,
             inpainting,
             device: device.clone(),
-            precision: dtype,
             text,
             unet,
             vae: Vae::new(&checkpoint.vae.config, &checkpoint.vae.weights(device))?,
@@ -181,11 +179,6 @@ impl Model {
     /// Where it computes.
     pub fn device(&self) -> &Device {
         &self.device
-    }
-
-    /// In what its networks compute.
-    pub fn precision(&self) -> DType {
-        self.precision
     }
 
     /// The noise predictor.

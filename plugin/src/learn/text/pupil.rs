@@ -105,7 +105,7 @@ impl Pupil {
         model: &Model,
         noise: &mut Noise,
     ) -> Result<Parts> {
-        let mut parts = Parts::new(model.precision());
+        let mut parts = Parts::new(model.unet().dtype());
         self.begin_sinks(lesson, pictures, model, (&mut parts, noise))?;
         if let Some(rate) = lesson.encoder {
             self.begin_encoder(rate, pictures, model, (&mut parts, noise))?;

@@ -112,6 +112,11 @@ impl UNet {
         &self.config
     }
 
+    /// What it computes in.
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
     /// The weights it was built from, which know its slots for adapters.
     pub fn weights(&self) -> &Weights {
         &self.weights
